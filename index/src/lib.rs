@@ -1,0 +1,8 @@
+//! Index structures for moving objects: spaces and distances, object names, the strip index.
+
+pub mod names;
+pub mod space;
+
+pub use geo::Coord;
+pub use names::{ObjectNames, Slot};
+pub use space::{Interval, Plane, PositionError, Space, SpaceKind, Sphere, Window};
