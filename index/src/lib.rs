@@ -2,7 +2,9 @@
 
 pub mod names;
 pub mod space;
+pub mod strip;
 
 pub use geo::Coord;
 pub use names::{ObjectNames, Slot};
 pub use space::{Interval, Plane, PositionError, Space, SpaceKind, Sphere, Window};
+pub use strip::{Occupancy, StripIndex};

@@ -1,0 +1,338 @@
+//! The dynamic strip index (DSI): moving objects in vertical strips of bounded occupancy.
+//!
+//! ```text
+//!   -inf    b1   b2      b3   +inf       half-open strips [b_i, b_i+1) along x
+//!     |      |·  |·  ·   |      |        each with strip_min..=strip_max objects,
+//!     |  ·   | · |   ·   |·   · |        split at the median, merged with a neighbour
+//!     |·     |·· |·      |  ·   |        inside, objects in cells of y ([`strip`](self))
+//! ```
+//!
+//! Invariants: every present object is in exactly one strip, the one whose borders hold its x; a
+//! strip has fewer than `strip_min` objects only if it is the only one; it has more than
+//! `strip_max` only if no vertical line leaves `strip_min` objects on both sides.
+//!
+//! Cost: moving m of n objects takes O(m) in place, or one pass of O(n) over flat columns when so
+//! many move that the pass is cheaper; splits and merges add O(1) amortised per move.
+//! (Z. Yu et al., TKDE 2015, for strips and occupancy; the order in y inside a strip is ours.)
+
+mod directory;
+mod in_place;
+mod rebuild;
+mod ruler;
+mod strip;
+
+use std::ops::Range;
+
+use geo::Coord;
+
+use self::directory::Directory;
+use self::strip::{BuildScratch, GAP, Strip};
+use crate::names::Slot;
+use crate::space::{Interval, Window};
+
+/// How many objects a strip may hold.
+///
+/// ```
+/// use dunlin_index::Occupancy;
+///
+/// assert!(Occupancy::new(100, 400).is_some());
+/// assert_eq!(Occupancy::new(100, 199), None); // two halves of a full strip must be legal
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Occupancy {
+    strip_min: usize,
+    strip_max: usize,
+}
+
+impl Occupancy {
+    /// Between `strip_min` (ξ of the paper) and `strip_max` (its θ) objects; `None` unless
+    /// `strip_min ≥ 1` and `strip_max ≥ 2 · strip_min`. Best is `strip_max ≥ 4 · strip_min`.
+    #[must_use]
+    pub const fn new(strip_min: usize, strip_max: usize) -> Option<Self> {
+        if strip_min >= 1 && strip_max / 2 >= strip_min {
+            Some(Self { strip_min, strip_max })
+        } else {
+            None
+        }
+    }
+
+    /// The occupancy that suits `object_count` objects: cells about as wide as high, so that a
+    /// small disc meets few strips and few cells.
+    #[must_use]
+    pub fn for_objects(object_count: usize) -> Self {
+        let target = ((object_count * STRIP_SHAPE) as f64).sqrt() as usize;
+        let target = target.max(STRIP_TARGET_MIN);
+        Self { strip_min: target / 2, strip_max: target * 2 }
+    }
+
+    /// Least number of objects of a strip that has a neighbour.
+    #[must_use]
+    pub const fn strip_min(self) -> usize {
+        self.strip_min
+    }
+
+    /// Greatest number of objects of a strip that can be cut.
+    #[must_use]
+    pub const fn strip_max(self) -> usize {
+        self.strip_max
+    }
+}
+
+/// Objects per strip are √(this · objects): larger makes strips wider and their cells flatter.
+const STRIP_SHAPE: usize = 8;
+/// Least objects per strip aimed at.
+const STRIP_TARGET_MIN: usize = 32;
+/// A move in place costs about as much as rebuilding this many objects in a pass.
+const IN_PLACE_COST: usize = 4;
+
+/// Moving objects in dynamic strips; see the module documentation.
+///
+/// ```
+/// use dunlin_index::{Coord, Slot, StripIndex};
+///
+/// let mut index = StripIndex::default();
+/// index.apply(&[Slot(0), Slot(1)], &[Coord { x: 1.0, y: 2.0 }, Coord { x: 3.0, y: 4.0 }]);
+/// index.apply(&[Slot(1)], &[Coord { x: 5.0, y: 4.0 }]);
+/// index.remove(&[Slot(0)]);
+/// assert_eq!(index.position(Slot(1)), Some(Coord { x: 5.0, y: 4.0 }));
+/// assert_eq!(index.len(), 1);
+/// ```
+#[derive(Debug)]
+pub struct StripIndex {
+    /// Position of each slot, NaN for the absent.
+    positions: Vec<Coord>,
+    len: usize,
+    directory: Directory,
+    strips: Vec<Strip>,
+    occupancy: Occupancy,
+    /// The object count for which `occupancy` was chosen; `None` where the caller fixed it.
+    tuned_for: Option<usize>,
+    layout_version: u64,
+    staging: rebuild::Staging,
+    scratch: BuildScratch,
+}
+
+impl Default for StripIndex {
+    fn default() -> Self {
+        Self::with(Occupancy::for_objects(0), Some(0))
+    }
+}
+
+impl StripIndex {
+    /// An empty index whose strips keep to `occupancy`. The default index chooses by itself and
+    /// anew whenever the number of objects has doubled or halved.
+    #[must_use]
+    pub fn with_occupancy(occupancy: Occupancy) -> Self {
+        Self::with(occupancy, None)
+    }
+
+    fn with(occupancy: Occupancy, tuned_for: Option<usize>) -> Self {
+        let mut index = Self {
+            positions: Vec::new(),
+            len: 0,
+            directory: Directory::default(),
+            strips: vec![Strip::default()],
+            occupancy,
+            tuned_for,
+            layout_version: 0,
+            staging: rebuild::Staging::default(),
+            scratch: BuildScratch::default(),
+        };
+        index.strips[0].build(std::iter::empty(), &mut index.scratch);
+        index
+    }
+
+    /// Moves each of `slots` to the position beside it in `to`; new ones enter. Where a slot
+    /// occurs twice, its last position counts. Positions must have passed `Space::check`.
+    ///
+    /// # Panics
+    /// If the columns differ in length.
+    pub fn apply(&mut self, slots: &[Slot], to: &[Coord]) {
+        assert_eq!(slots.len(), to.len(), "one position per slot");
+        self.make_room_for(slots);
+        if slots.len() * IN_PLACE_COST >= self.len {
+            self.write_positions(slots, to);
+            self.rebuild();
+        } else {
+            self.move_in_place(slots, to);
+            self.restore_occupancy();
+        }
+    }
+
+    /// Takes `slots` out; the absent are passed over.
+    pub fn remove(&mut self, slots: &[Slot]) {
+        for &slot in slots {
+            self.remove_in_place(slot);
+        }
+        self.restore_occupancy();
+    }
+
+    fn make_room_for(&mut self, slots: &[Slot]) {
+        let end = slots.iter().max().map_or(0, |slot| slot.index() + 1);
+        if end > self.positions.len() {
+            self.positions.resize(end, GAP);
+        }
+    }
+
+    fn write_positions(&mut self, slots: &[Slot], to: &[Coord]) {
+        for (&slot, &at) in slots.iter().zip(to) {
+            let position = &mut self.positions[slot.index()];
+            self.len += usize::from(position.x.is_nan());
+            *position = at;
+        }
+    }
+
+    /// Chooses a new occupancy where the object count has left the range of the old one; says
+    /// whether it did.
+    fn retune(&mut self) -> bool {
+        let due = self.needs_retuning();
+        if due {
+            self.tuned_for = Some(self.len);
+            self.occupancy = Occupancy::for_objects(self.len);
+        }
+        due
+    }
+
+    fn needs_retuning(&self) -> bool {
+        let Some(tuned_for) = self.tuned_for else { return false };
+        let smallest = STRIP_TARGET_MIN * STRIP_TARGET_MIN / STRIP_SHAPE;
+        let (now, before) = (self.len.max(smallest), tuned_for.max(smallest));
+        now > before * 2 || now * 2 < before
+    }
+
+    /// How many objects are present.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether no object is present.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Where `slot` is, if present.
+    #[inline]
+    #[must_use]
+    pub fn position(&self, slot: Slot) -> Option<Coord> {
+        let at = *self.positions.get(slot.index())?;
+        (!at.x.is_nan()).then_some(at)
+    }
+
+    /// The bounds that strips keep to now.
+    #[must_use]
+    pub fn occupancy(&self) -> Occupancy {
+        self.occupancy
+    }
+
+    /// How many strips there are; at least one.
+    #[inline]
+    #[must_use]
+    pub fn strip_count(&self) -> usize {
+        self.strips.len()
+    }
+
+    /// How many objects `strip` holds.
+    #[inline]
+    #[must_use]
+    pub fn strip_len(&self, strip: usize) -> usize {
+        self.strips[strip].len()
+    }
+
+    /// The half-open range of x of `strip`.
+    #[must_use]
+    pub fn strip_borders(&self, strip: usize) -> Range<f64> {
+        self.directory.lower(strip)..self.directory.lower(strip + 1)
+    }
+
+    /// The strip whose range holds `x`.
+    #[inline]
+    #[must_use]
+    pub fn strip_at(&self, x: f64) -> usize {
+        self.directory.locate(x)
+    }
+
+    /// The strips that the closed interval `x` meets.
+    #[inline]
+    #[must_use]
+    pub fn strips_meeting(&self, x: Interval) -> Range<usize> {
+        self.directory.meeting(x)
+    }
+
+    /// The strips that `window` meets, each once.
+    #[inline]
+    pub fn strips_in(&self, window: &Window) -> impl Iterator<Item = usize> + use<> {
+        let [first, second] = window.x.map(|x| self.directory.meeting(x));
+        // The two intervals may end and begin in one strip.
+        let (low, high) =
+            if first.start <= second.start { (first, second) } else { (second, first) };
+        let high = if high.is_empty() { 0..0 } else { high.start.max(low.end)..high.end };
+        low.chain(high)
+    }
+
+    /// The objects of `strip` whose y lies in the closed interval, and some others: parallel
+    /// columns of positions and slots. Rows without an object have NaN positions.
+    #[inline]
+    #[must_use]
+    pub fn rows(&self, strip: usize, y: Interval) -> (&[Coord], &[Slot]) {
+        let strip = &self.strips[strip];
+        let rows = strip.rows(y);
+        (strip.points(rows.clone()), strip.slots(rows))
+    }
+
+    /// At least `count` objects of `strip`, those about `y`, or all if there are fewer: columns as
+    /// of [`StripIndex::rows`].
+    #[inline]
+    #[must_use]
+    pub fn rows_around(&self, strip: usize, y: f64, count: usize) -> (&[Coord], &[Slot]) {
+        let strip = &self.strips[strip];
+        let rows = strip.rows_around(y, count);
+        (strip.points(rows.clone()), strip.slots(rows))
+    }
+
+    /// A number that changes whenever a strip's borders do.
+    #[inline]
+    #[must_use]
+    pub fn layout_version(&self) -> u64 {
+        self.layout_version
+    }
+
+    /// Checks the invariants of the module documentation; for tests. O(objects).
+    ///
+    /// # Panics
+    /// If one does not hold.
+    pub fn assert_valid(&self) {
+        assert_eq!(self.directory.len(), self.strips.len(), "a border for every strip");
+        let mut seen = vec![false; self.positions.len()];
+        for strip in 0..self.strips.len() {
+            self.strips[strip].assert_valid();
+            self.assert_occupancy(strip);
+            let (points, slots) = self.rows(strip, Interval::ALL);
+            for (&at, &slot) in points.iter().zip(slots).filter(|(at, _)| !at.x.is_nan()) {
+                assert!(self.strip_borders(strip).contains(&at.x), "{slot:?} in strip {strip}");
+                assert_eq!(self.position(slot), Some(at), "{slot:?}");
+                assert!(!std::mem::replace(&mut seen[slot.index()], true), "{slot:?} twice");
+            }
+        }
+        let present: Vec<bool> = self.positions.iter().map(|at| !at.x.is_nan()).collect();
+        assert_eq!(seen, present, "every present object is in a strip");
+        assert_eq!(self.len, present.iter().filter(|&&here| here).count(), "object count");
+    }
+
+    fn assert_occupancy(&self, strip: usize) {
+        let (len, bounds) = (self.strips[strip].len(), self.occupancy);
+        assert!(len >= bounds.strip_min || self.strips.len() == 1, "strip {strip} has {len}");
+        if len > bounds.strip_max {
+            let mut entries = Vec::new();
+            self.strips[strip].gather(&mut entries);
+            let mut xs: Vec<f64> = entries.iter().map(|entry| entry.at.x).collect();
+            let cut = rebuild::median_cut(&mut xs, bounds);
+            assert!(cut.is_none() || self.strips[strip].uncut_for > 0, "strip {strip} has {len}");
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "strip_tests.rs"]
+mod tests;

@@ -1,0 +1,216 @@
+//! The whole-epoch path: lay all objects out anew in one pass over flat columns.
+//!
+//! ```text
+//! positions (by slot) ──┬─ chunk 0 ─> its entries, grouped by strip ─┐
+//!                       ├─ chunk 1 ─> its entries, grouped by strip ─┼─> strip 0 | strip 1 | …
+//!                       └─ …                                         ┘    cells of y
+//! ```
+//!
+//! A chunk fits the second-level cache, so grouping by strip touches memory once; chunks, and
+//! afterwards strips, are independent and run in parallel. Chunks have a fixed size, so the layout
+//! does not depend on the number of threads. Splits and merges happen between the two halves, on
+//! the cuts between groups: merging two strips removes a cut, splitting one adds a cut.
+
+use geo::Coord;
+use rayon::prelude::*;
+
+use super::directory::Directory;
+use super::strip::{BuildScratch, Entry, Strip};
+use super::{Occupancy, StripIndex};
+use crate::names::Slot;
+
+/// Objects per chunk: 16 bytes each in, 24 out.
+const CHUNK: usize = 1 << 15;
+
+/// Working memory of a rebuild, kept between epochs.
+#[derive(Debug, Default)]
+pub(super) struct Staging {
+    chunks: Vec<Chunk>,
+}
+
+#[derive(Debug, Default)]
+struct Chunk {
+    strips: Vec<u32>,
+    entries: Vec<Entry>,
+    /// Where each strip's entries begin, and, at the end, where the last strip's end.
+    cuts: Vec<usize>,
+}
+
+impl StripIndex {
+    /// Lays all objects out by their positions and restores the strips' occupancy. The heart.
+    pub(super) fn rebuild(&mut self) {
+        let retuned = self.retune();
+        let mut chunks = std::mem::take(&mut self.staging.chunks);
+        chunks.resize_with(self.positions.len().div_ceil(CHUNK), Chunk::default);
+        let directory = &self.directory;
+        chunks.par_iter_mut().zip(self.positions.par_chunks(CHUNK)).enumerate().for_each(
+            |(index, (chunk, positions))| chunk.group(directory, positions, index * CHUNK),
+        );
+        let mut plan = Plan::new(directory.lowers(), &mut chunks, self.occupancy);
+        if plan.restore_occupancy(retuned) {
+            self.directory = Directory::new(plan.lowers);
+            self.layout_version += 1;
+        }
+        self.strips.resize_with(self.directory.len(), Strip::default);
+        self.strips.par_iter_mut().enumerate().with_min_len(4).for_each_init(
+            BuildScratch::default,
+            |scratch, (index, strip)| {
+                strip.build(chunks.iter().map(|chunk| chunk.strip(index)), scratch)
+            },
+        );
+        self.staging.chunks = chunks;
+    }
+}
+
+impl Chunk {
+    /// Groups the present objects of `positions` by strip; the first has slot `first_slot`.
+    fn group(&mut self, directory: &Directory, positions: &[Coord], first_slot: usize) {
+        let absent = directory.len();
+        self.cuts.clear();
+        self.cuts.resize(absent + 2, 0);
+        self.strips.clear();
+        self.strips.extend(positions.iter().map(|at| {
+            let strip = if at.x.is_nan() { absent } else { directory.locate(at.x) };
+            self.cuts[strip + 1] += 1;
+            strip as u32
+        }));
+        for strip in 0..=absent {
+            self.cuts[strip + 1] += self.cuts[strip];
+        }
+        let nobody = Entry { at: Coord::default(), slot: Slot(0) };
+        self.entries.resize(positions.len(), nobody);
+        let mut next = self.cuts.clone();
+        for (offset, (&at, &strip)) in positions.iter().zip(&self.strips).enumerate() {
+            let row = &mut next[strip as usize];
+            self.entries[*row] = Entry { at, slot: Slot((first_slot + offset) as u32) };
+            *row += 1;
+        }
+        self.cuts.truncate(absent + 1);
+    }
+
+    fn strip(&self, strip: usize) -> &[Entry] {
+        &self.entries[self.cuts[strip]..self.cuts[strip + 1]]
+    }
+}
+
+/// The strips to be: their lower borders, and in every chunk the cuts between them.
+struct Plan<'a> {
+    lowers: Vec<f64>,
+    chunks: &'a mut [Chunk],
+    lens: Vec<usize>,
+    bounds: Occupancy,
+}
+
+impl<'a> Plan<'a> {
+    fn new(lowers: &[f64], chunks: &'a mut [Chunk], bounds: Occupancy) -> Self {
+        let len = |strip| chunks.iter().map(|chunk: &Chunk| chunk.strip(strip).len()).sum();
+        let lens = (0..lowers.len()).map(len).collect();
+        Self { lowers: lowers.to_vec(), chunks, lens, bounds }
+    }
+
+    /// Splits and merges until every strip is within bounds or cannot be; says whether a border
+    /// changed.
+    fn restore_occupancy(&mut self, merge_all: bool) -> bool {
+        let mut changed = false;
+        if merge_all && self.lens.len() > 1 {
+            // The bounds themselves changed: cutting everything anew beats many small steps.
+            self.lowers.truncate(1);
+            self.lens = vec![self.lens.iter().sum()];
+            for chunk in self.chunks.iter_mut() {
+                chunk.cuts = vec![0, *chunk.cuts.last().expect("a chunk ends somewhere")];
+            }
+            changed = true;
+        }
+        let mut strip = 0;
+        while strip < self.lens.len() {
+            if self.lens[strip] < self.bounds.strip_min() && self.lens.len() > 1 {
+                strip = self.merge(strip);
+                changed = true;
+            } else if self.lens[strip] > self.bounds.strip_max() && self.split(strip) {
+                changed = true;
+            } else {
+                strip += 1;
+            }
+        }
+        changed
+    }
+
+    /// Merges `strip` with its smaller neighbour; the number of the union.
+    fn merge(&mut self, strip: usize) -> usize {
+        let right = upper_of_merge(strip, self.lens.len(), |strip| self.lens[strip]);
+        self.lens[right - 1] += self.lens.remove(right);
+        self.lowers.remove(right);
+        for chunk in self.chunks.iter_mut() {
+            chunk.cuts.remove(right);
+        }
+        right - 1
+    }
+
+    /// Splits `strip` at its median, if that leaves two legal strips.
+    fn split(&mut self, strip: usize) -> bool {
+        let entries = self.chunks.iter().flat_map(|chunk| chunk.strip(strip));
+        let mut xs: Vec<f64> = entries.map(|entry| entry.at.x).collect();
+        let Some(border) = median_cut(&mut xs, self.bounds) else { return false };
+        let mut low_count = 0;
+        for chunk in self.chunks.iter_mut() {
+            let start = chunk.cuts[strip];
+            let entries = &mut chunk.entries[start..chunk.cuts[strip + 1]];
+            let low = partition(entries, border);
+            chunk.cuts.insert(strip + 1, start + low);
+            low_count += low;
+        }
+        let high_count = self.lens[strip] - low_count;
+        self.lens[strip] = low_count;
+        self.lens.insert(strip + 1, high_count);
+        self.lowers.insert(strip + 1, border);
+        true
+    }
+}
+
+/// The upper one of the two strips to merge when `strip` is too small: it and the smaller of its
+/// neighbours.
+pub(super) fn upper_of_merge(strip: usize, count: usize, len: impl Fn(usize) -> usize) -> usize {
+    let left_is_smaller = strip + 1 == count || (strip > 0 && len(strip - 1) <= len(strip + 1));
+    if left_is_smaller { strip } else { strip + 1 }
+}
+
+/// The x nearest the median at which a strip of `xs` can be cut so that both sides keep
+/// `strip_min` objects; reorders `xs`. Equal x stay together, so there may be none.
+pub(super) fn median_cut(xs: &mut [f64], bounds: Occupancy) -> Option<f64> {
+    let half = xs.len() / 2;
+    let (_, &mut median, _) = xs.select_nth_unstable_by(half, f64::total_cmp);
+    let below = xs.iter().filter(|&&x| x < median).count();
+    let through = xs.iter().filter(|&&x| x <= median).count();
+    let next = xs.iter().copied().filter(|&x| x > median).min_by(f64::total_cmp);
+    let legal = bounds.strip_min()..=xs.len() - bounds.strip_min();
+    [Some((below, median)), next.map(|next| (through, next))]
+        .into_iter()
+        .flatten()
+        .filter(|(low_count, _)| legal.contains(low_count))
+        .min_by_key(|(low_count, _)| low_count.abs_diff(half))
+        .map(|(_, border)| border)
+}
+
+/// Brings the entries left of `border` to the front; their number.
+fn partition(entries: &mut [Entry], border: f64) -> usize {
+    let mut low = 0;
+    for row in 0..entries.len() {
+        if entries[row].at.x < border {
+            entries.swap(low, row);
+            low += 1;
+        }
+    }
+    low
+}
+
+/// Cuts `entries` in two at the median, as [`median_cut`] finds it: the border and the two sides.
+pub(super) fn split_entries(
+    entries: &mut [Entry],
+    bounds: Occupancy,
+) -> Option<(f64, &[Entry], &[Entry])> {
+    let mut xs: Vec<f64> = entries.iter().map(|entry| entry.at.x).collect();
+    let border = median_cut(&mut xs, bounds)?;
+    let low = partition(entries, border);
+    let (low, high) = entries.split_at(low);
+    Some((border, low, high))
+}

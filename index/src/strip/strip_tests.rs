@@ -1,0 +1,134 @@
+//! The strip index against a plain table of positions, its invariants after every operation.
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// How the x and y of a case are spread.
+#[derive(Clone, Copy, Debug)]
+enum Spread {
+    Wide,
+    Lattice,
+    OneX,
+    OnePoint,
+    Outliers,
+}
+
+fn place(spread: Spread, x: u32, y: u32) -> Coord {
+    let (fine_x, fine_y) = (f64::from(x % 1000) / 10.0, f64::from(y % 1000) / 10.0);
+    match spread {
+        Spread::Wide => Coord { x: fine_x, y: fine_y },
+        Spread::Lattice => Coord { x: f64::from(x % 4), y: f64::from(y % 4) },
+        Spread::OneX => Coord { x: 7.0, y: fine_y },
+        Spread::OnePoint => Coord { x: 7.0, y: 7.0 },
+        Spread::Outliers if x % 10 == 0 => Coord { x: -1e9 * fine_x, y: 1e9 * fine_y },
+        Spread::Outliers => Coord { x: fine_x, y: fine_y * 1e-6 },
+    }
+}
+
+fn spread() -> impl Strategy<Value = Spread> {
+    prop_oneof![
+        Just(Spread::Wide),
+        Just(Spread::Lattice),
+        Just(Spread::OneX),
+        Just(Spread::OnePoint),
+        Just(Spread::Outliers)
+    ]
+}
+
+fn occupancy() -> impl Strategy<Value = Option<Occupancy>> {
+    let fixed = (1usize..20).prop_flat_map(|min| (Just(min), min * 2..min * 6));
+    prop_oneof![Just(None), fixed.prop_map(|(min, max)| Occupancy::new(min, max))]
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Move(Vec<(u32, u32, u32)>),
+    Remove(Vec<u32>),
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let mover = (0u32..300, any::<u32>(), any::<u32>());
+    let few = prop::collection::vec(mover.clone(), 0..12).prop_map(Step::Move);
+    let many = prop::collection::vec(mover, 100..400).prop_map(Step::Move);
+    let gone = prop::collection::vec(0u32..320, 0..60).prop_map(Step::Remove);
+    prop::collection::vec(prop_oneof![4 => few, 1 => many, 2 => gone], 1..25)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn every_object_is_in_its_strip_after_every_operation(
+        spread in spread(), occupancy in occupancy(), steps in steps(),
+    ) {
+        let mut index = occupancy.map_or_else(StripIndex::default, StripIndex::with_occupancy);
+        let mut table = vec![None; 320];
+        for step in steps {
+            match step {
+                Step::Move(movers) => {
+                    let slots: Vec<_> = movers.iter().map(|&(slot, ..)| Slot(slot)).collect();
+                    let to: Vec<_> = movers.iter().map(|&(_, x, y)| place(spread, x, y)).collect();
+                    index.apply(&slots, &to);
+                    for (slot, at) in slots.iter().zip(&to) {
+                        table[slot.index()] = Some(*at);
+                    }
+                }
+                Step::Remove(slots) => {
+                    index.remove(&slots.iter().map(|&slot| Slot(slot)).collect::<Vec<_>>());
+                    slots.iter().for_each(|&slot| table[slot as usize] = None);
+                }
+            }
+            index.assert_valid();
+            for (slot, &at) in table.iter().enumerate() {
+                prop_assert_eq!(index.position(Slot(slot as u32)), at);
+            }
+        }
+    }
+}
+
+fn grid(index: &mut StripIndex, count: u32, at: impl Fn(u32) -> Coord) {
+    let slots: Vec<_> = (0..count).map(Slot).collect();
+    let to: Vec<_> = (0..count).map(at).collect();
+    index.apply(&slots, &to);
+}
+
+#[test]
+fn strips_follow_the_objects() {
+    let mut index = StripIndex::with_occupancy(Occupancy::new(25, 100).expect("legal"));
+    grid(&mut index, 10_000, |i| Coord { x: f64::from(i), y: 0.0 });
+    index.assert_valid();
+    let spread_out = index.strip_count();
+    assert!((100..=400).contains(&spread_out), "{spread_out} strips");
+    // All crowd into one strip's worth of x, one by one, through the in-place path.
+    for i in 0..10_000 {
+        index.apply(&[Slot(i)], &[Coord { x: 50.0 + f64::from(i) * 1e-6, y: 0.0 }]);
+    }
+    index.assert_valid();
+    assert!(index.strip_count() >= 100);
+    index.remove(&(0..9_990).map(Slot).collect::<Vec<_>>());
+    index.assert_valid();
+    assert_eq!(index.strip_count(), 1);
+}
+
+#[test]
+fn one_crowded_x_does_not_loop() {
+    let mut index = StripIndex::with_occupancy(Occupancy::new(10, 40).expect("legal"));
+    grid(&mut index, 1_000, |i| Coord { x: if i < 5 { -1.0 } else { 3.0 }, y: f64::from(i) });
+    index.assert_valid();
+    assert_eq!(index.strip_count(), 1, "five objects beside a crowd are no legal strip");
+    grid(&mut index, 50, |i| Coord { x: -f64::from(i), y: 0.0 });
+    index.assert_valid();
+    assert!(index.strip_count() > 1);
+}
+
+#[test]
+fn the_layout_version_tells_of_new_borders() {
+    let mut index = StripIndex::with_occupancy(Occupancy::new(2, 4).expect("legal"));
+    grid(&mut index, 4, |i| Coord { x: f64::from(i), y: 0.0 });
+    let before = index.layout_version();
+    index.apply(&[Slot(0)], &[Coord { x: 0.5, y: 0.0 }]);
+    assert_eq!(index.layout_version(), before);
+    grid(&mut index, 5, |i| Coord { x: f64::from(i), y: 0.0 });
+    assert_ne!(index.layout_version(), before);
+}
