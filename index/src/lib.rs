@@ -7,4 +7,4 @@ pub mod strip;
 pub use geo::Coord;
 pub use names::{ObjectNames, Slot};
 pub use space::{Interval, Plane, PositionError, Space, SpaceKind, Sphere, Window};
-pub use strip::{Occupancy, StripIndex};
+pub use strip::{Occupancy, Row, StripIndex};

@@ -9,8 +9,6 @@
 //! A table of equal steps over x gives the least strip that a step can meet; what remains is at
 //! most a short walk over the borders, or a binary search where many borders crowd into one step.
 
-use crate::space::Interval;
-
 /// Table steps per strip: more steps, fewer borders in one, more memory.
 const STEPS_PER_STRIP: usize = 16;
 
@@ -21,29 +19,32 @@ const WALK_MAX: usize = 4;
 #[derive(Clone, Debug)]
 pub(super) struct Directory {
     /// Lower border of each strip, the first -∞, and +∞ behind the last.
-    borders: Vec<f64>,
+    borders: Vec<f32>,
     /// For each step of x, the last strip whose lower border lies in an earlier step.
     table: Vec<u32>,
-    origin: f64,
-    steps_per_x: f64,
+    origin: f32,
+    steps_per_x: f32,
 }
 
 impl Default for Directory {
     fn default() -> Self {
-        Self::new(vec![f64::NEG_INFINITY])
+        Self::new(vec![f32::NEG_INFINITY])
     }
 }
 
 impl Directory {
     /// A directory of strips with these lower borders: -∞ first, strictly rising.
-    pub(super) fn new(mut lower: Vec<f64>) -> Self {
-        debug_assert!(lower[0] == f64::NEG_INFINITY && lower.is_sorted_by(|a, b| a < b));
-        lower.push(f64::INFINITY);
+    pub(super) fn new(mut lower: Vec<f32>) -> Self {
+        debug_assert!(lower[0] == f32::NEG_INFINITY && lower.is_sorted_by(|a, b| a < b));
+        lower.push(f32::INFINITY);
         let strip_count = lower.len() - 1;
         let (first, last) = (lower[1], lower[strip_count - 1]);
         let step_count = (strip_count * STEPS_PER_STRIP).next_power_of_two();
-        let steps_per_x =
-            if strip_count > 2 { (step_count - 1) as f64 / (last - first) } else { 0.0 };
+        let steps_per_x = if strip_count > 2 {
+            ((step_count - 1) as f32 / (last - first)).min(f32::MAX)
+        } else {
+            0.0
+        };
         let origin = if strip_count > 1 { first } else { 0.0 };
         let mut directory =
             Self { borders: lower, table: vec![0; step_count + 1], origin, steps_per_x };
@@ -63,7 +64,7 @@ impl Directory {
 
     /// The table's step of `x`: rises with x, which is all that the table relies on.
     #[inline]
-    fn step(&self, x: f64) -> usize {
+    fn step(&self, x: f32) -> usize {
         (((x - self.origin) * self.steps_per_x) as usize).min(self.table.len() - 2)
     }
 
@@ -75,7 +76,7 @@ impl Directory {
 
     /// The strip that holds `x`.
     #[inline]
-    pub(super) fn locate(&self, x: f64) -> usize {
+    pub(super) fn locate(&self, x: f32) -> usize {
         let step = self.step(x);
         let (mut strip, last) = (self.table[step] as usize, self.table[step + 1] as usize);
         if last - strip > WALK_MAX {
@@ -88,25 +89,24 @@ impl Directory {
         strip
     }
 
-    /// The strips that `interval` meets; none if it is empty.
+    /// The strips that the closed interval from `min` to `max` meets; none if it is empty.
     #[inline]
-    pub(super) fn meeting(&self, interval: Interval) -> std::ops::Range<usize> {
-        if interval.is_empty() {
+    pub(super) fn meeting(&self, min: f32, max: f32) -> std::ops::Range<usize> {
+        if min > max {
             return 0..0;
         }
-        let last =
-            if interval.max == f64::INFINITY { self.len() - 1 } else { self.locate(interval.max) };
-        self.locate(interval.min)..last + 1
+        let last = if max == f32::INFINITY { self.len() - 1 } else { self.locate(max) };
+        self.locate(min)..last + 1
     }
 
     /// The lower border of `strip`; of the strip behind the last, +∞.
     #[inline]
-    pub(super) fn lower(&self, strip: usize) -> f64 {
+    pub(super) fn lower(&self, strip: usize) -> f32 {
         self.borders[strip]
     }
 
     /// The lower borders of all strips.
-    pub(super) fn lowers(&self) -> &[f64] {
+    pub(super) fn lowers(&self) -> &[f32] {
         &self.borders[..self.len()]
     }
 }
@@ -116,19 +116,20 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn by_definition(lowers: &[f64], x: f64) -> usize {
+    fn by_definition(lowers: &[f32], x: f32) -> usize {
         lowers.iter().rposition(|&lower| lower <= x).expect("the first border is -inf")
     }
 
     proptest! {
         #[test]
         fn locate_agrees_with_its_definition(
-            mut cuts in prop::collection::vec(prop_oneof![-1e3..1e3, -1e-6..1e-6, Just(0.0), Just(1e9)], 0..200),
-            xs in prop::collection::vec(prop_oneof![-2e3..2e3, -1e-6..1e-6, Just(1e300)], 1..50),
+            mut cuts in prop::collection::vec(
+                prop_oneof![-1e3f32..1e3, -1e-6f32..1e-6, Just(0.0), Just(1e9), Just(-3e38), Just(3e38)], 0..200),
+            xs in prop::collection::vec(prop_oneof![-2e3f32..2e3, -1e-6f32..1e-6, Just(1e30)], 1..50),
         ) {
-            cuts.sort_by(f64::total_cmp);
+            cuts.sort_by(f32::total_cmp);
             cuts.dedup();
-            let lowers: Vec<f64> = [f64::NEG_INFINITY].into_iter().chain(cuts).collect();
+            let lowers: Vec<f32> = [f32::NEG_INFINITY].into_iter().chain(cuts).collect();
             let directory = Directory::new(lowers.clone());
             for &x in xs.iter().chain(&lowers[1..]) {
                 prop_assert_eq!(directory.locate(x), by_definition(&lowers, x), "x = {}", x);
@@ -138,10 +139,11 @@ mod tests {
 
     #[test]
     fn everything_meets_every_strip() {
-        let directory = Directory::new(vec![f64::NEG_INFINITY, 1.0, 2.0]);
-        assert_eq!(directory.meeting(Interval::ALL), 0..3);
-        assert_eq!(directory.meeting(Interval::EMPTY), 0..0);
-        assert_eq!(directory.meeting(Interval { min: 1.0, max: 1.5 }), 1..2);
-        assert_eq!(Directory::default().meeting(Interval::ALL), 0..1);
+        let (all, none) = (f32::INFINITY, f32::NEG_INFINITY);
+        let directory = Directory::new(vec![f32::NEG_INFINITY, 1.0, 2.0]);
+        assert_eq!(directory.meeting(-all, all), 0..3);
+        assert_eq!(directory.meeting(all, none), 0..0);
+        assert_eq!(directory.meeting(1.0, 1.5), 1..2);
+        assert_eq!(Directory::default().meeting(-all, all), 0..1);
     }
 }

@@ -6,40 +6,44 @@
 
 use geo::Coord;
 
-use super::StripIndex;
 use super::directory::Directory;
 use super::rebuild::{split_entries, upper_of_merge};
-use super::strip::{Entry, GAP, Strip};
+use super::strip::{Row, Strip};
+use super::{ABSENT, StripIndex};
 use crate::names::Slot;
 
 impl StripIndex {
     pub(super) fn move_in_place(&mut self, slots: &[Slot], to: &[Coord]) {
         for (&slot, &at) in slots.iter().zip(to) {
             let from = std::mem::replace(&mut self.positions[slot.index()], at);
-            let strip = self.directory.locate(at.x);
-            let cell = self.strips[strip].cell(at.y);
-            let entry = Entry { at, slot };
+            let row = Row::new(at, slot);
+            let (strip, cell) = self.cell(at);
             if from.x.is_nan() {
                 self.len += 1;
             } else {
-                let old_strip = self.directory.locate(from.x);
-                let old_cell = self.strips[old_strip].cell(from.y);
+                let (old_strip, old_cell) = self.cell(from);
                 if (old_strip, old_cell) == (strip, cell) {
-                    self.strips[strip].overwrite(cell, entry);
+                    self.strips[strip].overwrite(cell, row);
                     continue;
                 }
                 self.strips[old_strip].remove(old_cell, slot);
             }
-            self.strips[strip].insert(cell, entry, &mut self.scratch);
+            self.strips[strip].insert(cell, row, &mut self.scratch);
         }
+    }
+
+    /// The strip and the cell in it where an object at `at` belongs.
+    #[inline]
+    fn cell(&self, at: Coord) -> (usize, usize) {
+        let strip = self.directory.locate(at.x as f32);
+        (strip, self.strips[strip].cell(at.y as f32))
     }
 
     pub(super) fn remove_in_place(&mut self, slot: Slot) {
         let Some(at) = self.position(slot) else { return };
-        let strip = self.directory.locate(at.x);
-        let cell = self.strips[strip].cell(at.y);
+        let (strip, cell) = self.cell(at);
         self.strips[strip].remove(cell, slot);
-        self.positions[slot.index()] = GAP;
+        self.positions[slot.index()] = ABSENT;
         self.len -= 1;
     }
 
@@ -69,7 +73,7 @@ impl StripIndex {
         }
     }
 
-    fn merge_in_place(&mut self, strip: usize, lowers: &mut Vec<f64>) -> usize {
+    fn merge_in_place(&mut self, strip: usize, lowers: &mut Vec<f32>) -> usize {
         let right = upper_of_merge(strip, self.strips.len(), |strip| self.strips[strip].len());
         let mut entries = Vec::new();
         self.strips.remove(right).gather(&mut entries);
@@ -81,7 +85,7 @@ impl StripIndex {
     }
 
     /// Splits `strip`, or marks it as one that cannot be cut for now.
-    fn split_in_place(&mut self, strip: usize, lowers: &mut Vec<f64>) {
+    fn split_in_place(&mut self, strip: usize, lowers: &mut Vec<f32>) {
         let mut entries = Vec::new();
         self.strips[strip].gather(&mut entries);
         let Some((border, low, high)) = split_entries(&mut entries, self.occupancy) else {

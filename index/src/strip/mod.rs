@@ -7,7 +7,11 @@
 //!     |·     |·· |·      |  ·   |        inside, objects in cells of y ([`strip`](self))
 //! ```
 //!
-//! Invariants: every present object is in exactly one strip, the one whose borders hold its x; a
+//! The strips order positions rounded to 32 bits; [`StripIndex::position`] has them in full. What a
+//! query reads from the strips is a superset to refine ([`Row`]).
+//!
+//! Invariants: every present object is in exactly one strip, the one whose borders hold its
+//! rounded x; a
 //! strip has fewer than `strip_min` objects only if it is the only one; it has more than
 //! `strip_max` only if no vertical line leaves `strip_min` objects on both sides.
 //!
@@ -26,7 +30,8 @@ use std::ops::Range;
 use geo::Coord;
 
 use self::directory::Directory;
-use self::strip::{BuildScratch, GAP, Strip};
+pub use self::strip::Row;
+use self::strip::{BuildScratch, Strip};
 use crate::names::Slot;
 use crate::space::{Interval, Window};
 
@@ -78,6 +83,8 @@ impl Occupancy {
     }
 }
 
+/// The position of an absent object.
+const ABSENT: Coord = Coord { x: f64::NAN, y: f64::NAN };
 /// Objects per strip are √(this · objects): larger makes strips wider and their cells flatter.
 const STRIP_SHAPE: usize = 8;
 /// Least objects per strip aimed at.
@@ -170,7 +177,7 @@ impl StripIndex {
     fn make_room_for(&mut self, slots: &[Slot]) {
         let end = slots.iter().max().map_or(0, |slot| slot.index() + 1);
         if end > self.positions.len() {
-            self.positions.resize(end, GAP);
+            self.positions.resize(end, ABSENT);
         }
     }
 
@@ -240,9 +247,9 @@ impl StripIndex {
         self.strips[strip].len()
     }
 
-    /// The half-open range of x of `strip`.
+    /// The half-open range of `strip`, in x rounded to 32 bits.
     #[must_use]
-    pub fn strip_borders(&self, strip: usize) -> Range<f64> {
+    pub fn strip_borders(&self, strip: usize) -> Range<f32> {
         self.directory.lower(strip)..self.directory.lower(strip + 1)
     }
 
@@ -250,20 +257,13 @@ impl StripIndex {
     #[inline]
     #[must_use]
     pub fn strip_at(&self, x: f64) -> usize {
-        self.directory.locate(x)
-    }
-
-    /// The strips that the closed interval `x` meets.
-    #[inline]
-    #[must_use]
-    pub fn strips_meeting(&self, x: Interval) -> Range<usize> {
-        self.directory.meeting(x)
+        self.directory.locate(x as f32)
     }
 
     /// The strips that `window` meets, each once.
     #[inline]
     pub fn strips_in(&self, window: &Window) -> impl Iterator<Item = usize> + use<> {
-        let [first, second] = window.x.map(|x| self.directory.meeting(x));
+        let [first, second] = window.x.map(|x| self.directory.meeting(x.min as f32, x.max as f32));
         // The two intervals may end and begin in one strip.
         let (low, high) =
             if first.start <= second.start { (first, second) } else { (second, first) };
@@ -271,24 +271,20 @@ impl StripIndex {
         low.chain(high)
     }
 
-    /// The objects of `strip` whose y lies in the closed interval, and some others: parallel
-    /// columns of positions and slots. Rows without an object have NaN positions.
+    /// The objects of `strip` whose y lies in the closed interval, and some others, some rows of
+    /// NaN among them.
     #[inline]
     #[must_use]
-    pub fn rows(&self, strip: usize, y: Interval) -> (&[Coord], &[Slot]) {
-        let strip = &self.strips[strip];
-        let rows = strip.rows(y);
-        (strip.points(rows.clone()), strip.slots(rows))
+    pub fn rows(&self, strip: usize, y: Interval) -> &[Row] {
+        self.strips[strip].rows(y.min as f32, y.max as f32)
     }
 
-    /// At least `count` objects of `strip`, those about `y`, or all if there are fewer: columns as
-    /// of [`StripIndex::rows`].
+    /// At least `count` objects of `strip`, those about `y`, or all if there are fewer; rows as of
+    /// [`StripIndex::rows`].
     #[inline]
     #[must_use]
-    pub fn rows_around(&self, strip: usize, y: f64, count: usize) -> (&[Coord], &[Slot]) {
-        let strip = &self.strips[strip];
-        let rows = strip.rows_around(y, count);
-        (strip.points(rows.clone()), strip.slots(rows))
+    pub fn rows_around(&self, strip: usize, y: f64, count: usize) -> &[Row] {
+        self.strips[strip].rows_around(y as f32, count)
     }
 
     /// A number that changes whenever a strip's borders do.
@@ -308,11 +304,13 @@ impl StripIndex {
         for strip in 0..self.strips.len() {
             self.strips[strip].assert_valid();
             self.assert_occupancy(strip);
-            let (points, slots) = self.rows(strip, Interval::ALL);
-            for (&at, &slot) in points.iter().zip(slots).filter(|(at, _)| !at.x.is_nan()) {
-                assert!(self.strip_borders(strip).contains(&at.x), "{slot:?} in strip {strip}");
-                assert_eq!(self.position(slot), Some(at), "{slot:?}");
-                assert!(!std::mem::replace(&mut seen[slot.index()], true), "{slot:?} twice");
+            let rows = self.rows(strip, Interval::ALL).iter();
+            for row in rows.filter(|row| !row.x.is_nan()) {
+                assert!(self.strip_borders(strip).contains(&row.x), "{row:?} in strip {strip}");
+                let exact = self.position(row.slot).map(|at| Row::new(at, row.slot));
+                assert_eq!(exact, Some(*row));
+                let twice = std::mem::replace(&mut seen[row.slot.index()], true);
+                assert!(!twice, "{row:?} twice");
             }
         }
         let present: Vec<bool> = self.positions.iter().map(|at| !at.x.is_nan()).collect();
@@ -324,9 +322,9 @@ impl StripIndex {
         let (len, bounds) = (self.strips[strip].len(), self.occupancy);
         assert!(len >= bounds.strip_min || self.strips.len() == 1, "strip {strip} has {len}");
         if len > bounds.strip_max {
-            let mut entries = Vec::new();
-            self.strips[strip].gather(&mut entries);
-            let mut xs: Vec<f64> = entries.iter().map(|entry| entry.at.x).collect();
+            let mut rows = Vec::new();
+            self.strips[strip].gather(&mut rows);
+            let mut xs: Vec<f32> = rows.iter().map(|row| row.x).collect();
             let cut = rebuild::median_cut(&mut xs, bounds);
             assert!(cut.is_none() || self.strips[strip].uncut_for > 0, "strip {strip} has {len}");
         }

@@ -15,11 +15,11 @@ use geo::Coord;
 use rayon::prelude::*;
 
 use super::directory::Directory;
-use super::strip::{BuildScratch, Entry, Strip};
+use super::strip::{BuildScratch, Row, Strip};
 use super::{Occupancy, StripIndex};
 use crate::names::Slot;
 
-/// Objects per chunk: 16 bytes each in, 24 out.
+/// Objects per chunk: 16 bytes each in, 12 out.
 const CHUNK: usize = 1 << 15;
 
 /// Working memory of a rebuild, kept between epochs.
@@ -31,7 +31,7 @@ pub(super) struct Staging {
 #[derive(Debug, Default)]
 struct Chunk {
     strips: Vec<u32>,
-    entries: Vec<Entry>,
+    entries: Vec<Row>,
     /// Where each strip's entries begin, and, at the end, where the last strip's end.
     cuts: Vec<usize>,
 }
@@ -70,39 +70,38 @@ impl Chunk {
         self.cuts.resize(absent + 2, 0);
         self.strips.clear();
         self.strips.extend(positions.iter().map(|at| {
-            let strip = if at.x.is_nan() { absent } else { directory.locate(at.x) };
+            let strip = if at.x.is_nan() { absent } else { directory.locate(at.x as f32) };
             self.cuts[strip + 1] += 1;
             strip as u32
         }));
         for strip in 0..=absent {
             self.cuts[strip + 1] += self.cuts[strip];
         }
-        let nobody = Entry { at: Coord::default(), slot: Slot(0) };
-        self.entries.resize(positions.len(), nobody);
+        self.entries.resize(positions.len(), Row::GAP);
         let mut next = self.cuts.clone();
         for (offset, (&at, &strip)) in positions.iter().zip(&self.strips).enumerate() {
             let row = &mut next[strip as usize];
-            self.entries[*row] = Entry { at, slot: Slot((first_slot + offset) as u32) };
+            self.entries[*row] = Row::new(at, Slot((first_slot + offset) as u32));
             *row += 1;
         }
         self.cuts.truncate(absent + 1);
     }
 
-    fn strip(&self, strip: usize) -> &[Entry] {
+    fn strip(&self, strip: usize) -> &[Row] {
         &self.entries[self.cuts[strip]..self.cuts[strip + 1]]
     }
 }
 
 /// The strips to be: their lower borders, and in every chunk the cuts between them.
 struct Plan<'a> {
-    lowers: Vec<f64>,
+    lowers: Vec<f32>,
     chunks: &'a mut [Chunk],
     lens: Vec<usize>,
     bounds: Occupancy,
 }
 
 impl<'a> Plan<'a> {
-    fn new(lowers: &[f64], chunks: &'a mut [Chunk], bounds: Occupancy) -> Self {
+    fn new(lowers: &[f32], chunks: &'a mut [Chunk], bounds: Occupancy) -> Self {
         let len = |strip| chunks.iter().map(|chunk: &Chunk| chunk.strip(strip).len()).sum();
         let lens = (0..lowers.len()).map(len).collect();
         Self { lowers: lowers.to_vec(), chunks, lens, bounds }
@@ -149,7 +148,7 @@ impl<'a> Plan<'a> {
     /// Splits `strip` at its median, if that leaves two legal strips.
     fn split(&mut self, strip: usize) -> bool {
         let entries = self.chunks.iter().flat_map(|chunk| chunk.strip(strip));
-        let mut xs: Vec<f64> = entries.map(|entry| entry.at.x).collect();
+        let mut xs: Vec<f32> = entries.map(|entry| entry.x).collect();
         let Some(border) = median_cut(&mut xs, self.bounds) else { return false };
         let mut low_count = 0;
         for chunk in self.chunks.iter_mut() {
@@ -176,12 +175,12 @@ pub(super) fn upper_of_merge(strip: usize, count: usize, len: impl Fn(usize) -> 
 
 /// The x nearest the median at which a strip of `xs` can be cut so that both sides keep
 /// `strip_min` objects; reorders `xs`. Equal x stay together, so there may be none.
-pub(super) fn median_cut(xs: &mut [f64], bounds: Occupancy) -> Option<f64> {
+pub(super) fn median_cut(xs: &mut [f32], bounds: Occupancy) -> Option<f32> {
     let half = xs.len() / 2;
-    let (_, &mut median, _) = xs.select_nth_unstable_by(half, f64::total_cmp);
+    let (_, &mut median, _) = xs.select_nth_unstable_by(half, f32::total_cmp);
     let below = xs.iter().filter(|&&x| x < median).count();
     let through = xs.iter().filter(|&&x| x <= median).count();
-    let next = xs.iter().copied().filter(|&x| x > median).min_by(f64::total_cmp);
+    let next = xs.iter().copied().filter(|&x| x > median).min_by(f32::total_cmp);
     let legal = bounds.strip_min()..=xs.len() - bounds.strip_min();
     [Some((below, median)), next.map(|next| (through, next))]
         .into_iter()
@@ -192,10 +191,10 @@ pub(super) fn median_cut(xs: &mut [f64], bounds: Occupancy) -> Option<f64> {
 }
 
 /// Brings the entries left of `border` to the front; their number.
-fn partition(entries: &mut [Entry], border: f64) -> usize {
+fn partition(entries: &mut [Row], border: f32) -> usize {
     let mut low = 0;
     for row in 0..entries.len() {
-        if entries[row].at.x < border {
+        if entries[row].x < border {
             entries.swap(low, row);
             low += 1;
         }
@@ -205,10 +204,10 @@ fn partition(entries: &mut [Entry], border: f64) -> usize {
 
 /// Cuts `entries` in two at the median, as [`median_cut`] finds it: the border and the two sides.
 pub(super) fn split_entries(
-    entries: &mut [Entry],
+    entries: &mut [Row],
     bounds: Occupancy,
-) -> Option<(f64, &[Entry], &[Entry])> {
-    let mut xs: Vec<f64> = entries.iter().map(|entry| entry.at.x).collect();
+) -> Option<(f32, &[Row], &[Row])> {
+    let mut xs: Vec<f32> = entries.iter().map(|entry| entry.x).collect();
     let border = median_cut(&mut xs, bounds)?;
     let low = partition(entries, border);
     let (low, high) = entries.split_at(low);

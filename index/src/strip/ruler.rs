@@ -1,75 +1,98 @@
 //! Where in a strip's y order a y belongs: a monotone map from y to cell.
 //!
-//! The objects' y are cut at sixteenths of a sample into segments, and each segment into the same
-//! number of cells of equal height:
+//! The range of y is cut into steps of equal height, and each step into as many cells as its share
+//! of the objects deserves:
 //!
 //! ```text
-//! y      ─────────────┬──┬──┬─────┬───────>      dense stretches get low cells, sparse ones high
-//! cells   |  |  |  |  |||||||||| | | | |  |
+//! y      |        |        |        |        |>      dense steps get many low cells, sparse ones
+//! cells  | |  |  |||||||||||  |  |     |     |       few high ones
 //! ```
 //!
-//! So one far outlier or two distant crowds on one meridian cost nothing: however the objects lie,
-//! no segment holds much more than a sixteenth of them.
+//! The outermost sixty-fourths of the objects do not stretch the range: they fall into its first
+//! and last cell. So neither a far outlier nor two distant crowds on one meridian flatten the rest.
 
-/// Segments of a ruler; the search below is written for sixteen.
-const SEGMENTS: usize = 16;
+/// Steps of a ruler.
+const STEPS: usize = 128;
 
-/// How many y are sampled to place the segments.
-pub(super) const SAMPLE: usize = 64;
+/// How many y are sampled to find the range.
+const SAMPLE: usize = 64;
+
+/// Objects per cell aimed at: fewer, more exact scans; more, fewer cell bounds to keep.
+const CELL_TARGET: usize = 6;
 
 /// A monotone map from y to `0..cell_count`.
 #[derive(Clone, Debug)]
 pub(super) struct Ruler {
-    /// Lower end of each segment; what lies below the first belongs to the first cell.
-    base: [f64; SEGMENTS],
-    /// Cells per unit of y in each segment, finite.
-    cells_per_y: [f64; SEGMENTS],
-    cells_per_segment: u32,
+    origin: f32,
+    steps_per_y: f32,
+    steps: [Step; STEPS],
+    cell_count: u32,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Step {
+    first_cell: u32,
+    /// Cells beyond the first.
+    more_cells: u32,
+    cells: f32,
 }
 
 impl Default for Ruler {
     fn default() -> Self {
-        Self { base: [0.0; SEGMENTS], cells_per_y: [0.0; SEGMENTS], cells_per_segment: 1 }
+        Self { origin: 0.0, steps_per_y: 0.0, steps: [Step::default(); STEPS], cell_count: 1 }
     }
 }
 
 impl Ruler {
-    /// A ruler of at least `cell_count` cells for y of which `sample` is a fair sample; sorts it.
-    pub(super) fn fit(sample: &mut [f64], cell_count: usize) -> Self {
-        let cells_per_segment = cell_count.div_ceil(SEGMENTS).max(1);
-        let mut ruler = Self {
-            cells_per_segment: u32::try_from(cells_per_segment).expect("cells fit 32 bits"),
-            ..Self::default()
-        };
-        if sample.is_empty() {
+    /// A ruler for exactly these `len` values of y.
+    pub(super) fn fit(ys: impl Iterator<Item = f32> + Clone, len: usize) -> Self {
+        let mut ruler = Self::default();
+        let mut sample: Vec<f32> = ys.clone().step_by(len.div_ceil(SAMPLE).max(1)).collect();
+        let half = sample.len() / 2;
+        if half == 0 {
             return ruler;
         }
-        sample.sort_unstable_by(f64::total_cmp);
-        let quantile = |part: usize| sample[(part * (sample.len() - 1)) / SEGMENTS];
-        for segment in 0..SEGMENTS {
-            let (low, high) = (quantile(segment), quantile(segment + 1));
-            let density = cells_per_segment as f64 / (high - low);
-            ruler.base[segment] = low;
-            ruler.cells_per_y[segment] = if density.is_finite() { density } else { 0.0 };
+        sample.sort_unstable_by(f32::total_cmp);
+        let trim = usize::from(sample.len() == SAMPLE);
+        let (low, high) = (sample[trim], sample[sample.len() - 1 - trim]);
+        let steps_per_y = STEPS as f32 / (high - low);
+        ruler.origin = low;
+        ruler.steps_per_y = if steps_per_y.is_finite() { steps_per_y } else { 0.0 };
+        let mut counts = [0usize; STEPS];
+        for y in ys {
+            counts[ruler.step(y).0] += 1;
         }
+        let mut first = 0;
+        for (step, count) in ruler.steps.iter_mut().zip(counts) {
+            let cells = u32::try_from((count / CELL_TARGET).max(1)).expect("cells fit 32 bits");
+            *step = Step { first_cell: first, more_cells: cells - 1, cells: cells as f32 };
+            first += cells;
+        }
+        ruler.cell_count = first;
         ruler
     }
 
     /// How many cells there are.
     #[inline]
     pub(super) fn cell_count(&self) -> usize {
-        SEGMENTS * self.cells_per_segment as usize
+        self.cell_count as usize
+    }
+
+    /// The step of `y`, and how far into it y lies, from 0 (and below) to 1 (and above).
+    #[inline]
+    fn step(&self, y: f32) -> (usize, f32) {
+        let at = (y - self.origin) * self.steps_per_y;
+        let step = (at as usize).min(STEPS - 1);
+        (step, at - step as f32)
     }
 
     /// The cell of `y`; never falls as y rises.
     #[inline]
-    pub(super) fn cell(&self, y: f64) -> usize {
-        let mut segment = 0;
-        for half in [8, 4, 2, 1] {
-            segment += if y >= self.base[segment + half] { half } else { 0 };
-        }
-        let inside = ((y - self.base[segment]) * self.cells_per_y[segment]) as u32;
-        segment * self.cells_per_segment as usize + inside.min(self.cells_per_segment - 1) as usize
+    pub(super) fn cell(&self, y: f32) -> usize {
+        let (step, inside) = self.step(y);
+        let step = &self.steps[step];
+        let offset = (inside * step.cells) as u32;
+        (step.first_cell + offset.min(step.more_cells)) as usize
     }
 }
 
@@ -81,14 +104,12 @@ mod tests {
     proptest! {
         #[test]
         fn cells_rise_with_y(
-            mut sample in prop::collection::vec(prop_oneof![-1.0..1.0, Just(0.0), -1e300..1e300], 0..64),
-            mut ys in prop::collection::vec(prop_oneof![-1.5..1.5, Just(0.0), -1e301..1e301, Just(f64::INFINITY), Just(f64::NEG_INFINITY)], 2..50),
-            cell_count in 0usize..200,
+            sample in prop::collection::vec(prop_oneof![-1f32..1.0, Just(0.0), -3e38f32..3e38], 0..64),
+            mut ys in prop::collection::vec(prop_oneof![-1.5f32..1.5, Just(0.0), -3e38f32..3e38, Just(f32::INFINITY), Just(f32::NEG_INFINITY)], 2..50),
         ) {
-            let ruler = Ruler::fit(&mut sample, cell_count);
-            prop_assert!(ruler.cell_count() >= cell_count);
+            let ruler = Ruler::fit(sample.iter().copied(), sample.len());
             ys.extend(&sample);
-            ys.sort_by(f64::total_cmp);
+            ys.sort_by(f32::total_cmp);
             let cells: Vec<_> = ys.iter().map(|&y| ruler.cell(y)).collect();
             prop_assert!(cells.is_sorted(), "{:?} {:?}", ys, cells);
             prop_assert!(cells.iter().all(|&cell| cell < ruler.cell_count()));
@@ -97,11 +118,11 @@ mod tests {
 
     #[test]
     fn an_outlier_does_not_flatten_the_rest() {
-        let mut sample: Vec<f64> = (0..63).map(|i| 39.0 + f64::from(i) * 0.01).collect();
-        sample.push(0.0);
-        let ruler = Ruler::fit(&mut sample, 160);
-        let low = ruler.cell(39.1);
-        let high = ruler.cell(39.5);
-        assert!(high - low > 60, "40 % of the objects spread over {} of 160 cells", high - low);
+        let ys = (0..1000).map(|i| if i == 500 { 0.0 } else { 39.0 + i as f32 * 1e-4 });
+        let ruler = Ruler::fit(ys.clone(), 1000);
+        let mut counts = vec![0; ruler.cell_count()];
+        ys.for_each(|y| counts[ruler.cell(y)] += 1);
+        let fullest = counts.iter().max().expect("there are cells");
+        assert!(*fullest <= 30, "{fullest} of 1000 objects in one cell");
     }
 }

@@ -6,43 +6,59 @@
 //! ```
 //!
 //! Inside a cell the order is free, so removing is a swap, and inserting into a full cell shifts
-//! one object per cell up to the next gap. A gap holds NaN: it fails every distance test, so a
-//! stretch of y is scanned as one slice, gaps and all.
-
-use std::ops::Range;
+//! one object per cell up to the next gap. A gap holds NaN: it is inside no window, so a stretch of
+//! y is scanned as one slice, gaps and all. Rows are 12 bytes: half the memory of exact positions
+//! to move at every epoch, and to read for a query.
 
 use geo::Coord;
 
-use super::ruler::{Ruler, SAMPLE};
+use super::ruler::Ruler;
 use crate::names::Slot;
-use crate::space::Interval;
 
-/// An object on its way into a strip.
+/// An object and its position, rounded to 32 bits each.
+///
+/// Rounding to nearest never reorders two values. So an object inside a window is, after rounding,
+/// inside the rounded window: rows decide which objects to look at, never which to take.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Entry {
-    pub(super) at: Coord,
-    pub(super) slot: Slot,
+pub struct Row {
+    /// x; NaN in a row that holds no object.
+    pub x: f32,
+    /// y; NaN in a row that holds no object.
+    pub y: f32,
+    /// The object.
+    pub slot: Slot,
 }
 
-/// What a gap holds.
-pub(super) const GAP: Coord = Coord { x: f64::NAN, y: f64::NAN };
+impl Row {
+    /// A row without an object.
+    pub(super) const GAP: Self = Self { x: f32::NAN, y: f32::NAN, slot: NOBODY };
+
+    #[inline]
+    pub(super) fn new(at: Coord, slot: Slot) -> Self {
+        Self { x: at.x as f32, y: at.y as f32, slot }
+    }
+}
+
 /// The slot of a gap.
 const NOBODY: Slot = Slot(u32::MAX);
 
-/// Objects per cell when a strip is built: fewer, more exact scans; more, fewer cell bounds.
-const CELL_TARGET: usize = 6;
+/// A strip gets a new ruler when its cells are so much more crowded than when it got its last.
+const CROWDING_GROWTH: f32 = 1.5;
+/// What an empty cell costs, in cell mates.
+const CELL_COST: u64 = 4;
 /// Cells that an insertion looks at on either side for a gap before the strip is built anew.
 const SHIFT_MAX: usize = 32;
 
-/// The objects of one strip, in columns ordered by cells of y.
+/// The objects of one strip, in rows ordered by cells of y.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Strip {
     ruler: Ruler,
     starts: Vec<u32>,
     lens: Vec<u32>,
-    points: Vec<Coord>,
-    slots: Vec<Slot>,
+    rows: Vec<Row>,
     len: usize,
+    /// How crowded the cells may get before the ruler is fitted anew.
+    crowding_max: f32,
     /// The strip was too full and could not be cut; not tried again before so many changes.
     pub(super) uncut_for: usize,
 }
@@ -63,30 +79,49 @@ impl Strip {
     /// Makes the strip hold exactly the objects of `pieces`. O(objects), no comparison sort.
     pub(super) fn build<'a>(
         &mut self,
-        pieces: impl Iterator<Item = &'a [Entry]> + Clone,
+        pieces: impl Iterator<Item = &'a [Row]> + Clone,
         scratch: &mut BuildScratch,
     ) {
-        self.len = pieces.clone().map(<[Entry]>::len).sum();
+        self.len = pieces.clone().map(<[Row]>::len).sum();
         self.uncut_for = 0;
-        self.ruler = fit_ruler(pieces.clone(), self.len);
-        let cell_count = self.ruler.cell_count();
-        self.lens.clear();
-        self.lens.resize(cell_count, 0);
-        scratch.cells.clear();
-        for entry in pieces.clone().flatten() {
-            let cell = self.ruler.cell(entry.at.y);
-            self.lens[cell] += 1;
-            scratch.cells.push(cell as u32);
+        let crowding = self.count_cells(pieces.clone(), scratch);
+        if crowding > self.crowding_max {
+            self.ruler = Ruler::fit(pieces.clone().flatten().map(|entry| entry.y), self.len);
+            self.crowding_max = CROWDING_GROWTH * self.count_cells(pieces.clone(), scratch);
         }
         self.lay_out_cells();
-        for (entry, &cell) in pieces.flatten().zip(&scratch.cells) {
-            // Until here starts[c + 1] is where the next object of cell c goes.
-            let row = &mut self.starts[cell as usize + 1];
-            self.points[*row as usize] = entry.at;
-            self.slots[*row as usize] = entry.slot;
-            *row += 1;
+        let mut cells = scratch.cells.iter();
+        let next = &mut self.starts[1..];
+        for piece in pieces {
+            for (entry, &cell) in piece.iter().zip(&mut cells) {
+                // Until the cells are closed, starts[c + 1] is the next free row of cell c.
+                let row = &mut next[cell as usize];
+                self.rows[*row as usize] = *entry;
+                *row += 1;
+            }
         }
         self.close_cells();
+    }
+
+    /// Finds and counts the objects' cells by the present ruler; how crowded they are: the mean
+    /// number of rows, and of cells to find them, that an object shares its cell with.
+    fn count_cells<'a>(
+        &mut self,
+        pieces: impl Iterator<Item = &'a [Row]>,
+        scratch: &mut BuildScratch,
+    ) -> f32 {
+        self.lens.clear();
+        self.lens.resize(self.ruler.cell_count(), 0);
+        scratch.cells.clear();
+        for piece in pieces {
+            scratch.cells.extend(piece.iter().map(|entry| {
+                let cell = self.ruler.cell(entry.y);
+                self.lens[cell] += 1;
+                cell as u32
+            }));
+        }
+        let mates: u64 = self.lens.iter().map(|&len| u64::from(len) * u64::from(len)).sum();
+        (mates + CELL_COST * self.lens.len() as u64) as f32 / self.len.max(1) as f32
     }
 
     /// Sets starts[c + 1] to the first row of cell c, with room behind every cell.
@@ -94,40 +129,38 @@ impl Strip {
         self.starts.clear();
         self.starts.push(0);
         let mut row = 0;
-        for &len in &self.lens {
-            self.starts.push(row);
+        self.starts.extend(self.lens.iter().map(|&len| {
+            let start = row;
             row += len + room(len);
-        }
-        self.points.resize(row as usize, GAP);
-        self.slots.resize(row as usize, NOBODY);
+            start
+        }));
+        self.rows.resize(row as usize, Row::GAP);
     }
 
     /// Turns the fill marks in `starts` into cell ends and marks the rows between as gaps.
     fn close_cells(&mut self) {
-        for cell in 0..self.lens.len() {
-            let filled = self.starts[cell + 1] as usize;
-            let end = filled + room(self.lens[cell]) as usize;
-            self.points[filled..end].fill(GAP);
-            self.slots[filled..end].fill(NOBODY);
-            self.starts[cell + 1] = end as u32;
+        for (end, &len) in self.starts[1..].iter_mut().zip(&self.lens) {
+            let filled = *end as usize;
+            *end += room(len);
+            self.rows[filled..*end as usize].fill(Row::GAP);
         }
     }
 
-    /// The rows of all objects whose y lies in `interval`, and of some others and gaps.
+    /// The rows of all objects whose y lies from `y_min` to `y_max`, and of some others and gaps.
     #[inline]
-    pub(super) fn rows(&self, interval: Interval) -> Range<usize> {
-        if self.len == 0 || interval.is_empty() {
-            return 0..0;
+    pub(super) fn rows(&self, y_min: f32, y_max: f32) -> &[Row] {
+        if self.len == 0 || y_min > y_max {
+            return &[];
         }
-        let (first, last) = (self.ruler.cell(interval.min), self.ruler.cell(interval.max));
-        self.starts[first] as usize..self.starts[last + 1] as usize
+        let (first, last) = (self.ruler.cell(y_min), self.ruler.cell(y_max));
+        &self.rows[self.starts[first] as usize..self.starts[last + 1] as usize]
     }
 
     /// The rows of at least `count` objects around `y`, or all rows.
     #[inline]
-    pub(super) fn rows_around(&self, y: f64, count: usize) -> Range<usize> {
+    pub(super) fn rows_around(&self, y: f32, count: usize) -> &[Row] {
         if self.len <= count {
-            return 0..self.points.len();
+            return &self.rows;
         }
         let cell = self.ruler.cell(y);
         let (mut first, mut last, mut seen) = (cell, cell, self.lens[cell] as usize);
@@ -141,47 +174,34 @@ impl Strip {
                 seen += self.lens[last] as usize;
             }
         }
-        self.starts[first] as usize..self.starts[last + 1] as usize
-    }
-
-    /// The positions in `rows`; a gap is NaN.
-    #[inline]
-    pub(super) fn points(&self, rows: Range<usize>) -> &[Coord] {
-        &self.points[rows]
-    }
-
-    /// The slots in `rows`.
-    #[inline]
-    pub(super) fn slots(&self, rows: Range<usize>) -> &[Slot] {
-        &self.slots[rows]
+        &self.rows[self.starts[first] as usize..self.starts[last + 1] as usize]
     }
 
     /// The cell of `y`.
     #[inline]
-    pub(super) fn cell(&self, y: f64) -> usize {
+    pub(super) fn cell(&self, y: f32) -> usize {
         self.ruler.cell(y)
     }
 
-    /// Adds all objects to `entries`.
-    pub(super) fn gather(&self, entries: &mut Vec<Entry>) {
-        let rows = self.points.iter().zip(&self.slots).filter(|&(_, &slot)| slot != NOBODY);
-        entries.extend(rows.map(|(&at, &slot)| Entry { at, slot }));
+    /// Adds the rows of all objects to `entries`.
+    pub(super) fn gather(&self, entries: &mut Vec<Row>) {
+        entries.extend(self.rows.iter().filter(|row| row.slot != NOBODY));
     }
 
     /// The row of `slot` in `cell`.
     #[inline]
     fn find(&self, cell: usize, slot: Slot) -> usize {
         let start = self.starts[cell] as usize;
-        let rows = &self.slots[start..start + self.lens[cell] as usize];
-        let offset = rows.iter().position(|&other| other == slot);
+        let rows = &self.rows[start..start + self.lens[cell] as usize];
+        let offset = rows.iter().position(|row| row.slot == slot);
         start + offset.expect("an object lies in the cell of its position")
     }
 
     /// Moves an object inside `cell`.
     #[inline]
-    pub(super) fn overwrite(&mut self, cell: usize, entry: Entry) {
+    pub(super) fn overwrite(&mut self, cell: usize, entry: Row) {
         let row = self.find(cell, entry.slot);
-        self.points[row] = entry.at;
+        self.rows[row] = entry;
     }
 
     /// Takes an object out of `cell`.
@@ -189,10 +209,8 @@ impl Strip {
     pub(super) fn remove(&mut self, cell: usize, slot: Slot) {
         let row = self.find(cell, slot);
         let last = (self.starts[cell] + self.lens[cell]) as usize - 1;
-        self.points[row] = self.points[last];
-        self.slots[row] = self.slots[last];
-        self.points[last] = GAP;
-        self.slots[last] = NOBODY;
+        self.rows[row] = self.rows[last];
+        self.rows[last] = Row::GAP;
         self.lens[cell] -= 1;
         self.len -= 1;
         self.uncut_for = self.uncut_for.saturating_sub(1);
@@ -200,7 +218,7 @@ impl Strip {
 
     /// Puts an object into `cell`.
     #[inline]
-    pub(super) fn insert(&mut self, cell: usize, entry: Entry, scratch: &mut BuildScratch) {
+    pub(super) fn insert(&mut self, cell: usize, entry: Row, scratch: &mut BuildScratch) {
         let row = self.starts[cell] + self.lens[cell];
         if row == self.starts[cell + 1] && !self.shift_up(cell) && !self.shift_down(cell) {
             let mut entries = Vec::with_capacity(self.len + 1);
@@ -212,8 +230,7 @@ impl Strip {
             return;
         }
         let row = (self.starts[cell] + self.lens[cell]) as usize;
-        self.points[row] = entry.at;
-        self.slots[row] = entry.slot;
+        self.rows[row] = entry;
         self.lens[cell] += 1;
         self.len += 1;
         self.uncut_for = self.uncut_for.saturating_sub(1);
@@ -225,10 +242,7 @@ impl Strip {
     }
 
     fn move_row(&mut self, from: usize, to: usize) {
-        self.points[to] = self.points[from];
-        self.slots[to] = self.slots[from];
-        self.points[from] = GAP;
-        self.slots[from] = NOBODY;
+        self.rows[to] = std::mem::replace(&mut self.rows[from], Row::GAP);
     }
 
     /// Opens a gap in the full `cell` by passing one object per cell up to a gap above it.
@@ -268,14 +282,15 @@ impl Strip {
             assert!(start <= filled && filled <= end, "cell {cell} overflows");
             for row in start..end {
                 let gap = row >= filled;
-                assert_eq!(self.slots[row] == NOBODY, gap, "row {row} of cell {cell}");
-                assert_eq!(self.points[row].x.is_nan(), gap, "row {row} of cell {cell}");
-                assert!(gap || self.ruler.cell(self.points[row].y) == cell, "row {row} misplaced");
+                let entry = self.rows[row];
+                assert_eq!(entry.slot == NOBODY, gap, "row {row} of cell {cell}");
+                assert_eq!(entry.x.is_nan(), gap, "row {row} of cell {cell}");
+                assert!(gap || self.ruler.cell(entry.y) == cell, "row {row} misplaced");
             }
             seen += self.lens[cell] as usize;
         }
         assert_eq!(seen, self.len, "count of the strip");
-        assert_eq!(self.starts.last().map_or(0, |&end| end as usize), self.points.len());
+        assert_eq!(self.starts.last().map_or(0, |&end| end as usize), self.rows.len());
     }
 }
 
@@ -283,20 +298,4 @@ impl Strip {
 #[inline]
 fn room(len: u32) -> u32 {
     1 + len / 8
-}
-
-/// A ruler from an even sample of the pieces' y.
-fn fit_ruler<'a>(pieces: impl Iterator<Item = &'a [Entry]>, len: usize) -> Ruler {
-    let stride = len.div_ceil(SAMPLE).max(1);
-    let mut sample = [0.0; SAMPLE];
-    let (mut taken, mut skip) = (0, 0);
-    for piece in pieces {
-        while skip < piece.len() {
-            sample[taken] = piece[skip].at.y;
-            taken += 1;
-            skip += stride;
-        }
-        skip -= piece.len();
-    }
-    Ruler::fit(&mut sample[..taken], len / CELL_TARGET)
 }
