@@ -131,6 +131,9 @@ pub trait Space: Copy + Default + std::fmt::Debug + Send + Sync + 'static {
     /// positions; NaN if `to` is.
     fn key(probe: &Self::Probe, to: Coord) -> f64;
 
+    /// The key between two probes: bit for bit that of [`Space::key`], with less to compute.
+    fn key_between(a: &Self::Probe, b: &Self::Probe) -> f64;
+
     /// A window that holds every position whose key is at most `key`.
     fn window(probe: &Self::Probe, key: f64) -> Window;
 
@@ -141,14 +144,12 @@ pub trait Space: Copy + Default + std::fmt::Debug + Send + Sync + 'static {
     /// [`Space::distance`] where the bound itself matters.
     fn key_within(distance: f64) -> f64;
 
-    /// How far `x` is from the vertical line at `border`, in units of x.
+    /// How far `x` is from the vertical line at `border`, in units of x; a border at infinity stands
+    /// for the end of the space.
     fn gap_x(x: f64, border: f64) -> f64;
 
     /// Whether x wraps around, so that the last strip is a neighbour of the first.
     const WRAPS: bool;
-
-    /// Whether [`Space::key`] costs so much that a test against the window pays first.
-    const KEY_IS_COSTLY: bool;
 }
 
 /// The Euclidean plane.
@@ -162,7 +163,6 @@ impl Space for Plane {
     type Probe = Coord;
 
     const WRAPS: bool = false;
-    const KEY_IS_COSTLY: bool = false;
 
     fn check(at: Coord) -> Result<Coord, PositionError> {
         if !(at.x.is_finite() && at.y.is_finite()) {
@@ -183,6 +183,11 @@ impl Space for Plane {
     fn key(probe: &Coord, to: Coord) -> f64 {
         let (dx, dy) = (to.x - probe.x, to.y - probe.y);
         dx * dx + dy * dy
+    }
+
+    #[inline]
+    fn key_between(a: &Coord, b: &Coord) -> f64 {
+        Self::key(a, *b)
     }
 
     #[inline]
@@ -233,7 +238,6 @@ impl Space for Sphere {
     type Probe = SphereProbe;
 
     const WRAPS: bool = true;
-    const KEY_IS_COSTLY: bool = true;
 
     fn check(at: Coord) -> Result<Coord, PositionError> {
         if !(at.x.is_finite() && at.y.is_finite()) {
@@ -255,10 +259,14 @@ impl Space for Sphere {
 
     #[inline]
     fn key(probe: &SphereProbe, to: Coord) -> f64 {
-        let half_lat = libm::sin(((to.y - probe.at.y) * 0.5).to_radians());
-        let half_lon = libm::sin((longitude_gap(to.x, probe.at.x) * 0.5).to_radians());
-        let cos_lat = libm::cos(to.y.to_radians());
-        half_lat * half_lat + (probe.cos_lat * cos_lat) * (half_lon * half_lon)
+        Self::key_between(probe, &Self::probe(to))
+    }
+
+    #[inline]
+    fn key_between(a: &SphereProbe, b: &SphereProbe) -> f64 {
+        let half_lat = libm::sin(((b.at.y - a.at.y) * 0.5).to_radians());
+        let half_lon = libm::sin((longitude_gap(b.at.x, a.at.x) * 0.5).to_radians());
+        half_lat * half_lat + (a.cos_lat * b.cos_lat) * (half_lon * half_lon)
     }
 
     fn window(probe: &SphereProbe, key: f64) -> Window {
@@ -305,7 +313,7 @@ impl Space for Sphere {
 
     #[inline]
     fn gap_x(x: f64, border: f64) -> f64 {
-        longitude_gap(x, border)
+        longitude_gap(x, border.clamp(-180.0, 180.0))
     }
 }
 
@@ -368,6 +376,8 @@ mod tests {
         fn keys_are_symmetric(a in degrees(), b in degrees()) {
             prop_assert_eq!(Sphere::key(&Sphere::probe(a), b), Sphere::key(&Sphere::probe(b), a));
             prop_assert_eq!(Plane::key(&a, b), Plane::key(&b, a));
+            let (a, b) = (Sphere::probe(a), Sphere::probe(b));
+            prop_assert_eq!(Sphere::key_between(&a, &b), Sphere::key_between(&b, &a));
         }
 
         #[test]

@@ -9,12 +9,12 @@ use crate::{Epoch, Timestamp};
 /// nothing but the batches so far: no clock, no randomness, no hash-map order.
 pub trait Operator {
     /// What comes in: the records of a batch, usually in columns.
-    type Batch: ?Sized;
+    type Batch<'a>;
     /// What goes out.
     type Output;
 
     /// Takes in one batch of `epoch`.
-    fn apply(&mut self, epoch: Epoch, batch: &Self::Batch, out: &mut Vec<Self::Output>);
+    fn apply(&mut self, epoch: Epoch, batch: Self::Batch<'_>, out: &mut Vec<Self::Output>);
 
     /// Closes `epoch`: no further batch of it or of an earlier one will come. `end` is the first
     /// instant after it.

@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use crate::{Epoch, EpochClock, Operator, Timestamp};
+use crate::{EpochClock, Operator, Timestamp};
 
 /// Runs `operator` over records stamped `stamps`, epoch by epoch; epochs without a record are
 /// skipped.
@@ -16,27 +16,92 @@ use crate::{Epoch, EpochClock, Operator, Timestamp};
 ///
 /// # Errors
 /// The first error of `sink`.
-pub fn run<O: Operator, B, E>(
+pub fn run<'b, O: Operator, E>(
     operator: &mut O,
     mut clock: EpochClock,
     stamps: &[Timestamp],
-    batch: impl Fn(Range<usize>) -> B,
-    mut sink: impl FnMut(&mut O, Epoch, Timestamp, &mut Vec<O::Output>) -> Result<(), E>,
-) -> Result<(), E>
-where
-    B: std::borrow::Borrow<O::Batch>,
-{
+    batch: impl Fn(Range<usize>) -> O::Batch<'b>,
+    mut sink: impl FnMut(&O, Timestamp, &[O::Output]) -> Result<(), E>,
+) -> Result<(), E> {
     let mut out = Vec::new();
     let mut start = 0;
     while start < stamps.len() {
         let epoch = clock.assign(stamps[start]);
         let len = stamps[start..].iter().take_while(|&&at| clock.assign(at) == epoch).count();
         let end = clock.end(epoch);
-        operator.apply(epoch, batch(start..start + len).borrow(), &mut out);
+        operator.apply(epoch, batch(start..start + len), &mut out);
         operator.end_epoch(epoch, end, &mut out);
-        sink(operator, epoch, end, &mut out)?;
+        sink(operator, end, &out)?;
         out.clear();
         start += len;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Epoch;
+
+    /// Counts words, the smallest operator.
+    #[derive(Default)]
+    struct WordCount(std::collections::BTreeMap<String, usize>);
+
+    impl Operator for WordCount {
+        type Batch<'a> = &'a [&'a str];
+        type Output = (String, usize);
+
+        fn apply(&mut self, _: Epoch, batch: &[&str], _: &mut Vec<(String, usize)>) {
+            for &word in batch {
+                *self.0.entry(word.to_owned()).or_default() += 1;
+            }
+        }
+
+        fn end_epoch(&mut self, _: Epoch, _: Timestamp, out: &mut Vec<(String, usize)>) {
+            out.extend(std::mem::take(&mut self.0));
+        }
+    }
+
+    #[test]
+    fn every_epoch_with_records_is_applied_once_and_in_order() {
+        let words = ["a", "b", "a", "c", "c"];
+        let stamps = [0, 900, 999, 5_000, 2_000].map(Timestamp::from_millis_unchecked);
+        let mut epochs = Vec::new();
+        let sink = |_: &WordCount, end: Timestamp, out: &[(String, usize)]| {
+            epochs.push((end.as_millis(), out.to_vec()));
+            Ok::<_, ()>(())
+        };
+        run(
+            &mut WordCount::default(),
+            EpochClock::new(1_000),
+            &stamps,
+            |range| &words[range],
+            sink,
+        )
+        .expect("the sink takes all");
+        let count = |word: &str, count| (word.to_owned(), count);
+        assert_eq!(
+            epochs,
+            [(1_000, vec![count("a", 2), count("b", 1)]), (6_000, vec![count("c", 2)])]
+        );
+    }
+
+    #[test]
+    fn an_error_of_the_sink_ends_the_run() {
+        let stamps = [0, 1_000].map(Timestamp::from_millis_unchecked);
+        let mut calls = 0;
+        let sink = |_: &WordCount, _: Timestamp, _: &[(String, usize)]| {
+            calls += 1;
+            Err("full")
+        };
+        let words = ["a", "b"];
+        let ran = run(
+            &mut WordCount::default(),
+            EpochClock::new(1_000),
+            &stamps,
+            |range| &words[range],
+            sink,
+        );
+        assert_eq!((ran, calls), (Err("full"), 1));
+    }
 }

@@ -50,7 +50,7 @@ impl StripIndex {
     /// Splits and merges until every strip is within bounds or cannot be.
     pub(super) fn restore_occupancy(&mut self) {
         if self.needs_retuning() {
-            return self.rebuild();
+            return self.rebuild(&[], &[]);
         }
         let bounds = self.occupancy;
         let mut lowers = None;

@@ -158,8 +158,7 @@ impl StripIndex {
         assert_eq!(slots.len(), to.len(), "one position per slot");
         self.make_room_for(slots);
         if slots.len() * IN_PLACE_COST >= self.len {
-            self.write_positions(slots, to);
-            self.rebuild();
+            self.rebuild(slots, to);
         } else {
             self.move_in_place(slots, to);
             self.restore_occupancy();
@@ -178,14 +177,6 @@ impl StripIndex {
         let end = slots.iter().max().map_or(0, |slot| slot.index() + 1);
         if end > self.positions.len() {
             self.positions.resize(end, ABSENT);
-        }
-    }
-
-    fn write_positions(&mut self, slots: &[Slot], to: &[Coord]) {
-        for (&slot, &at) in slots.iter().zip(to) {
-            let position = &mut self.positions[slot.index()];
-            self.len += usize::from(position.x.is_nan());
-            *position = at;
         }
     }
 

@@ -37,16 +37,13 @@ struct Chunk {
 }
 
 impl StripIndex {
-    /// Lays all objects out by their positions and restores the strips' occupancy. The heart.
-    pub(super) fn rebuild(&mut self) {
-        let retuned = self.retune();
+    /// Moves `slots` to `to`, lays all objects out anew and restores the strips' occupancy. The
+    /// heart of the whole-epoch path.
+    pub(super) fn rebuild(&mut self, slots: &[Slot], to: &[Coord]) {
         let mut chunks = std::mem::take(&mut self.staging.chunks);
-        chunks.resize_with(self.positions.len().div_ceil(CHUNK), Chunk::default);
-        let directory = &self.directory;
-        chunks.par_iter_mut().zip(self.positions.par_chunks(CHUNK)).enumerate().for_each(
-            |(index, (chunk, positions))| chunk.group(directory, positions, index * CHUNK),
-        );
-        let mut plan = Plan::new(directory.lowers(), &mut chunks, self.occupancy);
+        self.write_and_group(slots, to, &mut chunks);
+        let retuned = self.retune();
+        let mut plan = Plan::new(self.directory.lowers(), &mut chunks, self.occupancy);
         if plan.restore_occupancy(retuned) {
             self.directory = Directory::new(plan.lowers);
             self.layout_version += 1;
@@ -55,11 +52,45 @@ impl StripIndex {
         self.strips.par_iter_mut().enumerate().with_min_len(4).for_each_init(
             BuildScratch::default,
             |scratch, (index, strip)| {
-                strip.build(chunks.iter().map(|chunk| chunk.strip(index)), scratch)
+                strip.build(chunks.iter().map(|chunk| chunk.strip(index)), scratch);
             },
         );
         self.staging.chunks = chunks;
     }
+
+    /// Writes the new positions and groups all objects by strip, chunk by chunk while it is in the
+    /// cache. Movers in no order of slots are written before, on one thread.
+    fn write_and_group(&mut self, slots: &[Slot], to: &[Coord], chunks: &mut Vec<Chunk>) {
+        let (slots, to) = if slots.is_sorted_by(|a, b| a < b) {
+            (slots, to)
+        } else {
+            self.len += write_positions(&mut self.positions, 0, slots, to);
+            (&[][..], &[][..])
+        };
+        chunks.resize_with(self.positions.len().div_ceil(CHUNK), Chunk::default);
+        let directory = &self.directory;
+        let group = |(index, (chunk, positions)): (usize, (&mut Chunk, &mut [Coord]))| {
+            let first = index * CHUNK;
+            let start = slots.partition_point(|slot| slot.index() < first);
+            let end = slots.partition_point(|slot| slot.index() < first + CHUNK);
+            let entered = write_positions(positions, first, &slots[start..end], &to[start..end]);
+            chunk.group(directory, positions, first);
+            entered
+        };
+        let all = chunks.par_iter_mut().zip(self.positions.par_chunks_mut(CHUNK)).enumerate();
+        self.len += all.map(group).sum::<usize>();
+    }
+}
+
+/// Writes positions of slots that begin at `first`; how many of them were absent.
+fn write_positions(positions: &mut [Coord], first: usize, slots: &[Slot], to: &[Coord]) -> usize {
+    let mut entered = 0;
+    for (slot, &at) in slots.iter().zip(to) {
+        let position = &mut positions[slot.index() - first];
+        entered += usize::from(position.x.is_nan());
+        *position = at;
+    }
+    entered
 }
 
 impl Chunk {

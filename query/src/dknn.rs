@@ -1,0 +1,271 @@
+//! k nearest neighbours in at most two rounds over the strips (DKNN).
+//!
+//! ```text
+//! round 1   strips nearest the point, enough of them to hold k objects ── k nearest ──> radius r
+//! round 2   strips meeting the disc of radius r ── objects inside ──> the k nearest of all
+//! ```
+//!
+//! Round 1 looks at real objects, so the true k-th neighbour is no farther than r, and round 2
+//! misses none. A caller that knows a radius already skips round 1. Never a third round: the cost
+//! is known before the search begins. (Z. Yu et al., TKDE 2015, the DKNN algorithm.)
+
+use dunlin_index::{Coord, Interval, ObjectNames, Row, Slot, Space, StripIndex, Window};
+
+use crate::member::{self, Member};
+
+/// What a search cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SearchCost {
+    /// Rounds over the strips: 1 or 2.
+    pub rounds: u32,
+    /// Strips asked, summed over the rounds.
+    pub strips: u32,
+    /// Exact distances computed.
+    pub evaluations: u32,
+}
+
+/// Searches an index; holds the memory that searches need, so that they allocate nothing.
+///
+/// ```
+/// use dunlin_index::{Coord, ObjectNames, Plane, StripIndex};
+/// use dunlin_query::Searcher;
+///
+/// let (mut names, mut index) = (ObjectNames::default(), StripIndex::default());
+/// let slots = ["ada", "bob", "cy"].map(|name| names.intern(name));
+/// index.apply(&slots, &[(0.0, 0.0), (3.0, 4.0), (6.0, 8.0)].map(Coord::from));
+///
+/// let mut searcher = Searcher::<Plane>::default();
+/// let cost = searcher.knn(&index, &names, Coord { x: 3.0, y: 3.0 }, 2, None);
+/// let found: Vec<_> = searcher.found().iter().map(|member| names.name(member.slot)).collect();
+/// assert_eq!(found, ["bob", "ada"]);
+/// assert!(cost.rounds <= 2);
+/// ```
+#[derive(Debug)]
+pub struct Searcher<S: Space> {
+    found: Vec<Member>,
+    candidates: Vec<Slot>,
+    cost: SearchCost,
+    space: std::marker::PhantomData<S>,
+}
+
+impl<S: Space> Default for Searcher<S> {
+    fn default() -> Self {
+        Self {
+            found: Vec::new(),
+            candidates: Vec::new(),
+            cost: SearchCost::default(),
+            space: std::marker::PhantomData,
+        }
+    }
+}
+
+/// Objects that round 1 looks at, for each neighbour wanted: the box around a disc is a little
+/// larger than the disc.
+const ROUND_1_SURPLUS: f64 = 1.3;
+
+impl<S: Space> Searcher<S> {
+    /// Finds the `k` objects nearest `at`, all if there are fewer, leaving out `except`.
+    pub fn knn(
+        &mut self,
+        index: &StripIndex,
+        names: &ObjectNames,
+        at: Coord,
+        k: usize,
+        except: Option<Slot>,
+    ) -> SearchCost {
+        let probe = S::probe(at);
+        self.cost = SearchCost::default();
+        let key = if k == 0 { 0.0 } else { self.radius(index, at, &probe, k, except) };
+        self.knn_within(index, names, &probe, S::window(&probe, key), key, k, except)
+    }
+
+    /// The members that the last search found, in answer order.
+    #[must_use]
+    pub fn found(&self) -> &[Member] {
+        &self.found
+    }
+
+    /// What the searches since the last [`Searcher::knn`] began have cost.
+    #[must_use]
+    pub fn cost(&self) -> SearchCost {
+        self.cost
+    }
+
+    pub(crate) fn begin(&mut self) {
+        self.cost = SearchCost::default();
+    }
+
+    /// Round 1: the key of a radius within which there are `k` objects; infinite if there are not.
+    pub(crate) fn radius(
+        &mut self,
+        index: &StripIndex,
+        at: Coord,
+        probe: &S::Probe,
+        k: usize,
+        except: Option<Slot>,
+    ) -> f64 {
+        let wanted = k + usize::from(except.is_some());
+        if index.len() <= wanted {
+            return f64::INFINITY;
+        }
+        let strips = candidate_strips::<S>(index, at.x, wanted);
+        let share = wanted as f64 * ROUND_1_SURPLUS / strips.len() as f64;
+        self.cost.rounds += 1;
+        self.cost.strips += strips.len() as u32;
+        self.found.clear();
+        let mut quota = share.ceil() as usize;
+        while self.found.len() < k {
+            self.found.clear();
+            for strip in strips.clone() {
+                let rows = index.rows_around(strip, at.y, quota);
+                self.evaluate(index, probe, rows, f64::INFINITY, except);
+            }
+            // A strip may have had less than its share: the others make up for it.
+            quota *= 2;
+        }
+        let (_, kth, _) = self.found.select_nth_unstable_by(k - 1, |a, b| a.key.total_cmp(&b.key));
+        kth.key
+    }
+
+    fn evaluate(
+        &mut self,
+        index: &StripIndex,
+        probe: &S::Probe,
+        rows: &[Row],
+        key_max: f64,
+        except: Option<Slot>,
+    ) {
+        for row in rows.iter().filter(|row| !row.x.is_nan() && Some(row.slot) != except) {
+            let at = index.position(row.slot).expect("a row's object is present");
+            let key = S::key(probe, at);
+            self.cost.evaluations += 1;
+            if key <= key_max {
+                self.found.push(Member { key, slot: row.slot });
+            }
+        }
+    }
+
+    /// Round 2: the `k` nearest of the objects within `key_max` of the probe, all of which lie in
+    /// `window`.
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "one call of the hot path, arguments of all types"
+    )]
+    pub(crate) fn knn_within(
+        &mut self,
+        index: &StripIndex,
+        names: &ObjectNames,
+        probe: &S::Probe,
+        window: Window,
+        key_max: f64,
+        k: usize,
+        except: Option<Slot>,
+    ) -> SearchCost {
+        self.collect(index, probe, &window, key_max, except);
+        member::keep_first(&mut self.found, k, names);
+        self.cost
+    }
+
+    /// Collects the objects within `key_max` of the probe, all of which lie in `window`, in no
+    /// order.
+    pub(crate) fn collect(
+        &mut self,
+        index: &StripIndex,
+        probe: &S::Probe,
+        window: &Window,
+        key_max: f64,
+        except: Option<Slot>,
+    ) {
+        self.collect_window(index, window);
+        self.cost.evaluations += self.candidates.len() as u32;
+        self.found.clear();
+        for &slot in &self.candidates {
+            let at = index.position(slot).expect("a row's object is present");
+            let key = S::key(probe, at);
+            if key <= key_max && Some(slot) != except {
+                self.found.push(Member { key, slot });
+            }
+        }
+    }
+
+    /// Collects the objects whose rounded position lies in the rounded `window`.
+    pub(crate) fn collect_window(&mut self, index: &StripIndex, window: &Window) -> &[Slot] {
+        self.cost.rounds += 1;
+        self.candidates.clear();
+        let rounded = RoundedWindow::new(window);
+        for strip in index.strips_in(window) {
+            self.cost.strips += 1;
+            push_inside::<S>(index.rows(strip, window.y), &rounded, &mut self.candidates);
+        }
+        &self.candidates
+    }
+}
+
+/// A window as rows see it: rounding to 32 bits never reorders, so it still holds what the window
+/// holds.
+struct RoundedWindow {
+    x: [(f32, f32); 2],
+    y: (f32, f32),
+}
+
+impl RoundedWindow {
+    fn new(window: &Window) -> Self {
+        let round = |interval: Interval| (interval.min as f32, interval.max as f32);
+        Self { x: window.x.map(round), y: round(window.y) }
+    }
+
+    #[inline]
+    fn contains<S: Space>(&self, row: &Row) -> bool {
+        let inside = |(min, max): (f32, f32), value| (min <= value) & (value <= max);
+        let wrapped = S::WRAPS && inside(self.x[1], row.x);
+        (inside(self.x[0], row.x) | wrapped) & inside(self.y, row.y)
+    }
+}
+
+/// Appends the slots of the rows inside `window`. Without a branch on the outcome, which nothing
+/// could predict.
+#[inline]
+fn push_inside<S: Space>(rows: &[Row], window: &RoundedWindow, slots: &mut Vec<Slot>) {
+    let mut len = slots.len();
+    slots.resize(len + rows.len(), Slot(0));
+    for row in rows {
+        slots[len] = row.slot;
+        len += usize::from(window.contains::<S>(row));
+    }
+    slots.truncate(len);
+}
+
+/// The strips nearest `x`, in number enough to hold `wanted` objects and to be about as wide as
+/// the stretch of y that holds so many.
+fn candidate_strips<S: Space>(
+    index: &StripIndex,
+    x: f64,
+    wanted: usize,
+) -> impl ExactSizeIterator<Item = usize> + Clone {
+    let strip_count = index.strip_count();
+    let mean_len = index.len() as f64 / strip_count as f64;
+    let width = ((wanted * index.len()) as f64).sqrt() / mean_len;
+    let width = (width.ceil() as usize).clamp(1, strip_count);
+    let home = index.strip_at(x);
+    let (mut first, mut count, mut held) = (home, 1, index.strip_len(home));
+    while count < strip_count && (count < width || held < wanted) {
+        let last = (first + count - 1) % strip_count;
+        let below = (S::WRAPS || first > 0).then(|| (first + strip_count - 1) % strip_count);
+        let above = (S::WRAPS || last + 1 < strip_count).then(|| (last + 1) % strip_count);
+        let gap = |strip: usize, upper: bool| {
+            let borders = index.strip_borders(strip);
+            // An outer border is infinite: the gap to it is measured to the strip's inner one.
+            let border = if upper { borders.start } else { borders.end };
+            S::gap_x(x, f64::from(border))
+        };
+        let go_below = match (below, above) {
+            (Some(below), Some(above)) => gap(below, false) <= gap(above, true),
+            (below, _) => below.is_some(),
+        };
+        let next = if go_below { below } else { above }.expect("a strip is left on one side");
+        first = if go_below { next } else { first };
+        held += index.strip_len(next);
+        count += 1;
+    }
+    (0..count).map(move |offset| (first + offset) % strip_count)
+}

@@ -1,0 +1,349 @@
+//! One standing question and its answer.
+//!
+//! Between epochs the members, the position they were measured from and a window that holds the
+//! question's disc are kept. An epoch brings one of three things:
+//!
+//! - nothing in the window moved: the answer stands;
+//! - something did: members that moved go, arrivals inside the old disc come; if k remain, they are
+//!   the k nearest, since whatever stayed outside the disc is farther than all of them;
+//! - the focus moved, or too few remain: the members' greatest distance now bounds the k-th
+//!   nearest, so one round over the strips finds the answer anew. Only a question that has no such
+//!   bound (its first answer, a member that left) takes DKNN's first round as well.
+
+use dunlin_index::{Coord, ObjectNames, Slot, Space, StripIndex, Window};
+
+use crate::area::Area;
+use crate::disc_lists::{ListedIn, NOWHERE};
+use crate::dknn::Searcher;
+use crate::member::{self, Member};
+use crate::standing::AnswerChange;
+use crate::touches::Touches;
+
+/// What the states read and none writes while an epoch is applied.
+#[derive(Debug)]
+pub(crate) struct World<'a, S: Space> {
+    pub(crate) index: &'a StripIndex,
+    pub(crate) names: &'a ObjectNames,
+    pub(crate) touches: &'a Touches<S>,
+}
+
+/// A focus with its object resolved.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum SlotFocus {
+    Point(Coord),
+    Object(Slot),
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Kind {
+    Knn { k: usize, focus: SlotFocus },
+    Within { radius: f64, focus: SlotFocus },
+    Inside(Box<Area>),
+}
+
+/// A standing question with its answer.
+#[derive(Debug)]
+pub(crate) struct QueryState<S: Space> {
+    pub(crate) kind: Kind,
+    /// In answer order.
+    pub(crate) members: Vec<Member>,
+    /// The answer before the last epoch that touched it.
+    pub(crate) previous: Vec<Member>,
+    pub(crate) change: AnswerChange,
+    /// Where the answer was measured from; absent where the focus is.
+    center: Option<(Coord, S::Probe)>,
+    /// Every object that could be a member lies in it.
+    window: Window,
+    /// The key for which `window` was made.
+    window_key: f64,
+    pub(crate) listed: ListedIn,
+    answered: bool,
+}
+
+/// A window is made anew when the disc has shrunk to this share of its key: half the radius.
+const SHRUNK: f64 = 0.25;
+
+impl<S: Space> QueryState<S> {
+    pub(crate) fn new(kind: Kind) -> Self {
+        Self {
+            kind,
+            members: Vec::new(),
+            previous: Vec::new(),
+            change: AnswerChange::Unchanged,
+            center: None,
+            window: Window::EMPTY,
+            window_key: 0.0,
+            listed: NOWHERE,
+            answered: false,
+        }
+    }
+
+    fn focus(&self) -> Option<SlotFocus> {
+        match self.kind {
+            Kind::Knn { focus, .. } | Kind::Within { focus, .. } => Some(focus),
+            Kind::Inside(_) => None,
+        }
+    }
+
+    fn focus_slot(&self) -> Option<Slot> {
+        match self.focus()? {
+            SlotFocus::Object(slot) => Some(slot),
+            SlotFocus::Point(_) => None,
+        }
+    }
+
+    pub(crate) fn is_area(&self) -> bool {
+        matches!(self.kind, Kind::Inside(_))
+    }
+
+    /// Roughly where the question looks, to keep neighbours together.
+    pub(crate) fn place(&self) -> Coord {
+        let window = || Coord { x: self.window.x[0].min, y: self.window.y.min };
+        self.center.as_ref().map_or_else(window, |(at, _)| *at)
+    }
+
+    /// Whether the focus is not where the answer was measured from.
+    fn focus_moved(&self, index: &StripIndex) -> bool {
+        match self.focus() {
+            Some(SlotFocus::Object(slot)) => {
+                index.position(slot) != self.center.as_ref().map(|(at, _)| *at)
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether the answer must be found anew whatever was touched.
+    pub(crate) fn is_due(&self, index: &StripIndex) -> bool {
+        !self.answered || self.focus_moved(index)
+    }
+
+    /// The strips in which the question's disc lies now.
+    pub(crate) fn strips(&self, index: &StripIndex) -> ListedIn {
+        // The second range is cut so that no strip comes twice.
+        let mut strips = index.strips_in(&self.window);
+        let mut ranges = NOWHERE;
+        let Some(first) = strips.next() else { return ranges };
+        ranges[0] = first..first + 1;
+        for strip in strips {
+            let range = if ranges[1].is_empty() { &mut ranges[0] } else { &mut ranges[1] };
+            if range.end == strip {
+                range.end += 1;
+            } else {
+                ranges[1] = strip..strip + 1;
+            }
+        }
+        ranges
+    }
+
+    /// Brings the answer to the end of the epoch by what was touched.
+    pub(crate) fn update(&mut self, world: &World<'_, S>, searcher: &mut Searcher<S>) {
+        if self.is_due(world.index) {
+            return self.recompute(world, searcher);
+        }
+        match self.arrivals(world) {
+            None => self.change = AnswerChange::Unchanged,
+            Some(arrivals) => {
+                self.replace_members(|members, next| merge(members, next, &arrivals, world));
+                let Kind::Knn { k, .. } = self.kind else { return self.compare(world) };
+                let was_full = self.previous.len() == k;
+                if was_full && self.members.len() < k {
+                    // What lies beyond the old disc is unknown: look again, knowing how far.
+                    std::mem::swap(&mut self.members, &mut self.previous);
+                    return self.recompute(world, searcher);
+                }
+                self.members.truncate(k);
+                self.compare(world);
+                self.fit_window(k);
+            }
+        }
+    }
+
+    /// The movers that are members now, in answer order; `None` if the answer stands.
+    fn arrivals(&self, world: &World<'_, S>) -> Option<Vec<Member>> {
+        let mut touched = false;
+        let mut arrivals = Vec::new();
+        for strip in world.index.strips_in(&self.window) {
+            for touch in world.touches.in_strip(strip, self.window.y) {
+                if !self.window.contains(touch.at) {
+                    continue;
+                }
+                touched = true;
+                let key = touch
+                    .arrived
+                    .and_then(|probe| self.admits(touch.slot, &probe, touch.at, world));
+                arrivals.extend(key.map(|key| Member { key, slot: touch.slot }));
+            }
+        }
+        if !touched {
+            return None;
+        }
+        if arrivals.is_empty()
+            && !self.members.iter().any(|member| world.touches.moved(member.slot))
+        {
+            return None;
+        }
+        member::sort(&mut arrivals, world.names);
+        Some(arrivals)
+    }
+
+    /// The key of an object at `at`, if it belongs to the answer or might.
+    fn admits(&self, slot: Slot, probe: &S::Probe, at: Coord, world: &World<'_, S>) -> Option<f64> {
+        if let Kind::Inside(area) = &self.kind {
+            return area.contains(at).then_some(0.0);
+        }
+        let (_, center) = self.center.as_ref()?;
+        if self.focus_slot() == Some(slot) {
+            return None;
+        }
+        let key = S::key_between(center, probe);
+        let member = Member { key, slot };
+        let admitted = match self.kind {
+            Kind::Knn { k, .. } if self.members.len() == k => {
+                let last = self.members.last().expect("k is at least 1");
+                member.compare(last, world.names).is_le()
+            }
+            Kind::Within { radius, .. } => S::distance(key) <= radius,
+            _ => true,
+        };
+        admitted.then_some(key)
+    }
+
+    /// Finds the answer anew.
+    pub(crate) fn recompute(&mut self, world: &World<'_, S>, searcher: &mut Searcher<S>) {
+        let at = match self.focus() {
+            None => None,
+            Some(SlotFocus::Point(at)) => Some(at),
+            Some(SlotFocus::Object(slot)) => world.index.position(slot),
+        };
+        let first = !std::mem::replace(&mut self.answered, true);
+        let center_was = self.center.map(|(at, _)| at);
+        self.center = at.map(|at| (at, S::probe(at)));
+        searcher.begin();
+        match (self.kind.clone(), self.center) {
+            (Kind::Inside(area), _) => self.find_inside(&area, world, searcher),
+            (_, None) => {
+                self.window = Window::EMPTY;
+                self.replace_members(|_, _| ());
+            }
+            (Kind::Knn { k, .. }, Some((at, probe))) => {
+                self.find_nearest(k, at, &probe, world, searcher);
+            }
+            (Kind::Within { radius, .. }, Some((_, probe))) => {
+                self.find_within(radius, &probe, world, searcher);
+            }
+        }
+        self.compare(world);
+        if first {
+            self.change = AnswerChange::Reordered;
+        } else if self.change == AnswerChange::Unchanged && center_was != at {
+            self.change = AnswerChange::Moved;
+        }
+    }
+
+    fn find_nearest(
+        &mut self,
+        k: usize,
+        at: Coord,
+        probe: &S::Probe,
+        world: &World<'_, S>,
+        searcher: &mut Searcher<S>,
+    ) {
+        let except = self.focus_slot();
+        let bound = self.bound_by_members(k, probe, world.index);
+        let key = bound.unwrap_or_else(|| searcher.radius(world.index, at, probe, k, except));
+        self.window_key = key;
+        self.window = S::window(probe, key);
+        searcher.knn_within(world.index, world.names, probe, self.window, key, k, except);
+        self.replace_members(|_, next| next.extend_from_slice(searcher.found()));
+        self.fit_window(k);
+    }
+
+    /// The greatest key of the k members at their positions now: k objects lie no farther.
+    fn bound_by_members(&self, k: usize, probe: &S::Probe, index: &StripIndex) -> Option<f64> {
+        if self.members.len() < k {
+            return None;
+        }
+        self.members.iter().try_fold(0.0, |bound: f64, member| {
+            Some(bound.max(S::key(probe, index.position(member.slot)?)))
+        })
+    }
+
+    fn find_within(
+        &mut self,
+        radius: f64,
+        probe: &S::Probe,
+        world: &World<'_, S>,
+        searcher: &mut Searcher<S>,
+    ) {
+        self.window_key = S::key_within(radius);
+        self.window = S::window(probe, self.window_key);
+        searcher.collect(world.index, probe, &self.window, self.window_key, self.focus_slot());
+        self.replace_members(|_, next| {
+            let found = searcher.found().iter();
+            next.extend(found.filter(|member| S::distance(member.key) <= radius));
+            member::sort(next, world.names);
+        });
+    }
+
+    fn find_inside(&mut self, area: &Area, world: &World<'_, S>, searcher: &mut Searcher<S>) {
+        self.window = area.window();
+        let candidates = searcher.collect_window(world.index, &self.window);
+        self.replace_members(|_, next| {
+            let inside = candidates.iter().filter(|&&slot| {
+                area.contains(world.index.position(slot).expect("a row's object is present"))
+            });
+            next.extend(inside.map(|&slot| Member { key: 0.0, slot }));
+            member::sort(next, world.names);
+        });
+    }
+
+    /// Makes the window anew where k members lie far inside it.
+    fn fit_window(&mut self, k: usize) {
+        let (Some((_, probe)), Some(kth)) = (&self.center, self.members.get(k - 1)) else { return };
+        if kth.key < self.window_key * SHRUNK {
+            self.window_key = kth.key;
+            self.window = S::window(probe, kth.key);
+        }
+    }
+
+    /// Keeps the members as the previous answer and lets `write` make the next from it.
+    fn replace_members(&mut self, write: impl FnOnce(&[Member], &mut Vec<Member>)) {
+        std::mem::swap(&mut self.members, &mut self.previous);
+        self.members.clear();
+        write(&self.previous, &mut self.members);
+    }
+
+    /// Says how the answer differs from the previous one.
+    fn compare(&mut self, world: &World<'_, S>) {
+        let same_objects = self.members.len() == self.previous.len()
+            && self.members.iter().zip(&self.previous).all(|(now, then)| now.slot == then.slot);
+        self.change = if !same_objects {
+            AnswerChange::Reordered
+        } else if self.members.iter().any(|member| world.touches.moved(member.slot))
+            || self.members != self.previous
+        {
+            AnswerChange::Moved
+        } else {
+            AnswerChange::Unchanged
+        };
+    }
+}
+
+/// Merges the members that stayed with the arrivals; both are in answer order.
+fn merge<S: Space>(
+    members: &[Member],
+    next: &mut Vec<Member>,
+    arrivals: &[Member],
+    world: &World<'_, S>,
+) {
+    let mut arrivals = arrivals.iter().peekable();
+    for stayed in members.iter().filter(|member| !world.touches.moved(member.slot)) {
+        while let Some(arrival) =
+            arrivals.next_if(|arrival| arrival.compare(stayed, world.names).is_lt())
+        {
+            next.push(*arrival);
+        }
+        next.push(*stayed);
+    }
+    next.extend(arrivals);
+}

@@ -1,0 +1,339 @@
+//! Standing questions: registered once, exact at the end of every epoch.
+//!
+//! ```text
+//! movers of an epoch ──> strip index ──> which questions may be affected ──> their answers
+//!                                         few movers: those on the disc lists of touched strips
+//!                                         many movers: all, strip by strip
+//! ```
+//!
+//! Cost: with few movers, a few comparisons for each question in a touched strip, and for each
+//! affected one the members and the arrivals; with many, one search per question with a radius
+//! known beforehand. A rule on the numbers of movers and questions chooses. Questions are
+//! independent of each other and run in parallel; no answer depends on how many threads there are.
+
+use std::collections::BTreeMap;
+
+use dunlin_index::{Coord, ObjectNames, Slot, Space, StripIndex};
+use rayon::prelude::*;
+
+use crate::area::AreaBoxes;
+use crate::delta::Delta;
+use crate::disc_lists::{DiscLists, NOWHERE};
+use crate::dknn::Searcher;
+use crate::member::Member;
+use crate::query_state::{Kind, QueryState, SlotFocus, World};
+use crate::question::{Focus, Query, Question};
+use crate::touches::Touches;
+
+/// How an answer differs from the one an epoch before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AnswerChange {
+    /// Not at all.
+    Unchanged,
+    /// The same objects in the same order, but some of them (or the focus) may have moved.
+    Moved,
+    /// Another list of objects, or its first answer.
+    Reordered,
+}
+
+/// Why a query cannot be registered.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RegisterError {
+    /// The id is taken.
+    #[error("query id \"{0}\" is already registered; give every query its own id")]
+    DuplicateId(String),
+}
+
+/// Registered questions over the objects of one space; see the module documentation.
+///
+/// ```
+/// use dunlin_index::{Coord, Plane, SpaceKind};
+/// use dunlin_query::{Query, StandingQueries};
+///
+/// let mut standing = StandingQueries::<Plane>::default();
+/// let text = r#"{"id":"nearest","knn":{"k":1,"at":[0,0]}}"#;
+/// standing.register(Query::from_json(text, SpaceKind::Plane)?)?;
+/// let (near, far) = (standing.names_mut().intern("near"), standing.names_mut().intern("far"));
+///
+/// standing.advance(&[near, far], &[Coord { x: 1.0, y: 0.0 }, Coord { x: 5.0, y: 0.0 }], &[]);
+/// assert_eq!(standing.members("nearest").expect("registered")[0].slot, near);
+/// standing.advance(&[near], &[Coord { x: 9.0, y: 0.0 }], &[]);
+/// assert_eq!(standing.members("nearest").expect("registered")[0].slot, far);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct StandingQueries<S: Space> {
+    names: ObjectNames,
+    index: StripIndex,
+    /// In an order that keeps neighbours together.
+    states: Vec<QueryState<S>>,
+    /// Registered ids, in order of registration, and where their states are.
+    ids: Vec<String>,
+    places: Vec<u32>,
+    by_id: BTreeMap<String, usize>,
+    touches: Touches<S>,
+    discs: DiscLists,
+    areas: AreaBoxes,
+    /// The index layout for which `discs` and `areas` hold; `None` if for none.
+    listed_for: Option<u64>,
+    marks: Vec<bool>,
+    sorted_at: Option<usize>,
+}
+
+/// A mover costs about this share of a search: two touches to sort and to look up.
+const TOUCH_COST: usize = 1;
+const SEARCH_COST: usize = 4;
+/// Bulk epochs after which states are put in order of place again.
+const SORT_EVERY: usize = 64;
+/// States per piece of parallel work.
+const PIECE: usize = 64;
+
+impl<S: Space> Default for StandingQueries<S> {
+    fn default() -> Self {
+        Self::new(ObjectNames::default(), StripIndex::default())
+    }
+}
+
+impl<S: Space> StandingQueries<S> {
+    /// Standing questions, none yet, over the objects of `index`.
+    #[must_use]
+    pub fn new(names: ObjectNames, index: StripIndex) -> Self {
+        Self {
+            names,
+            index,
+            states: Vec::new(),
+            ids: Vec::new(),
+            places: Vec::new(),
+            by_id: BTreeMap::new(),
+            touches: Touches::default(),
+            discs: DiscLists::default(),
+            areas: AreaBoxes::default(),
+            listed_for: None,
+            marks: Vec::new(),
+            sorted_at: None,
+        }
+    }
+
+    /// Registers `query`; its first answer comes with the next epoch. Returns its number: queries
+    /// are numbered from 0 in the order of their registration.
+    ///
+    /// # Errors
+    /// [`RegisterError::DuplicateId`].
+    pub fn register(&mut self, query: Query) -> Result<usize, RegisterError> {
+        if self.by_id.contains_key(&query.id) {
+            return Err(RegisterError::DuplicateId(query.id));
+        }
+        let mut focus = |focus| match focus {
+            Focus::Point(at) => SlotFocus::Point(at),
+            Focus::Object(name) => SlotFocus::Object(self.names.intern(&name)),
+        };
+        let kind = match query.question {
+            Question::Knn { k, focus: from } => Kind::Knn { k, focus: focus(from) },
+            Question::Within { radius, focus: from } => Kind::Within { radius, focus: focus(from) },
+            Question::Inside(area) => Kind::Inside(Box::new(area)),
+        };
+        let number = self.ids.len();
+        self.by_id.insert(query.id.clone(), number);
+        self.ids.push(query.id);
+        self.places.push(u32::try_from(self.states.len()).expect("fewer than 2^32 queries"));
+        self.states.push(QueryState::new(kind));
+        self.listed_for = None;
+        Ok(number)
+    }
+
+    /// Applies one epoch: each of `slots` moves to the position beside it in `to` (its last, where
+    /// it occurs twice), each of `gone` leaves; then every answer is brought up to date. The heart.
+    ///
+    /// # Panics
+    /// If `slots` and `to` differ in length.
+    pub fn advance(&mut self, slots: &[Slot], to: &[Coord], gone: &[Slot]) {
+        let movers = slots.len() + gone.len();
+        if movers * TOUCH_COST > self.states.len() * SEARCH_COST {
+            self.move_objects(slots, to, gone);
+            self.answer_all();
+        } else {
+            self.touches.clear();
+            for &slot in slots.iter().chain(gone) {
+                self.touches.leave(slot, self.index.position(slot));
+            }
+            self.move_objects(slots, to, gone);
+            self.touches.arrive(&self.index);
+            self.answer_touched();
+        }
+    }
+
+    fn move_objects(&mut self, slots: &[Slot], to: &[Coord], gone: &[Slot]) {
+        self.index.apply(slots, to);
+        if !gone.is_empty() {
+            self.index.remove(gone);
+        }
+    }
+
+    /// Finds every answer anew, neighbours after each other.
+    fn answer_all(&mut self) {
+        self.touches.all_moved();
+        self.listed_for = None;
+        self.sort_states();
+        let world = World { index: &self.index, names: &self.names, touches: &self.touches };
+        self.states
+            .par_iter_mut()
+            .with_min_len(PIECE)
+            .for_each_init(Searcher::default, |searcher, state| state.recompute(&world, searcher));
+    }
+
+    /// Brings the answers up to date that what was touched may have changed.
+    fn answer_touched(&mut self) {
+        if self.listed_for != Some(self.index.layout_version()) {
+            self.list_all();
+        }
+        self.mark_affected();
+        let world = World { index: &self.index, names: &self.names, touches: &self.touches };
+        self.states.par_iter_mut().zip(&self.marks).with_min_len(PIECE).for_each_init(
+            Searcher::default,
+            |searcher, (state, &marked)| {
+                if marked || state.is_due(world.index) {
+                    state.update(&world, searcher);
+                } else {
+                    state.change = AnswerChange::Unchanged;
+                }
+            },
+        );
+        self.relist_changed();
+    }
+
+    fn list_all(&mut self) {
+        self.discs.reset(self.index.strip_count());
+        for (place, state) in self.states.iter_mut().enumerate() {
+            state.listed = if state.is_area() { NOWHERE } else { state.strips(&self.index) };
+            self.discs.add(place as u32, &state.listed);
+        }
+        let areas = self.states.iter().enumerate();
+        self.areas = AreaBoxes::new(areas.filter_map(|(place, state)| match &state.kind {
+            Kind::Inside(area) => Some((place, &**area)),
+            _ => None,
+        }));
+        self.listed_for = Some(self.index.layout_version());
+    }
+
+    fn mark_affected(&mut self) {
+        self.marks.clear();
+        self.marks.resize(self.states.len(), false);
+        for strip in self.touches.strips() {
+            for &place in self.discs.of(strip) {
+                self.marks[place as usize] = true;
+            }
+        }
+        for at in self.touches.places() {
+            for place in self.areas.owners_at(at) {
+                self.marks[place] = true;
+            }
+        }
+    }
+
+    fn relist_changed(&mut self) {
+        for (place, state) in self.states.iter_mut().enumerate() {
+            if state.change == AnswerChange::Unchanged || state.is_area() {
+                continue;
+            }
+            let strips = state.strips(&self.index);
+            if strips != state.listed {
+                self.discs.remove(place as u32, &state.listed);
+                self.discs.add(place as u32, &strips);
+                state.listed = strips;
+            }
+        }
+    }
+
+    /// Puts the states in order of place, now and then.
+    fn sort_states(&mut self) {
+        let epochs = self.sorted_at.map_or(SORT_EVERY, |epochs| epochs + 1);
+        self.sorted_at = Some(epochs % SORT_EVERY);
+        if epochs < SORT_EVERY {
+            return;
+        }
+        let key = |state: &QueryState<S>| {
+            let at = state.place();
+            (self.index.strip_at(at.x), at.y)
+        };
+        let mut order: Vec<_> =
+            (0..self.states.len()).map(|place| (key(&self.states[place]), place)).collect();
+        order.sort_unstable_by(|((strip, y), place), ((other, other_y), other_place)| {
+            strip.cmp(other).then(y.total_cmp(other_y)).then(place.cmp(other_place))
+        });
+        let mut states: Vec<_> = std::mem::take(&mut self.states).into_iter().map(Some).collect();
+        let mut new_places = vec![0; states.len()];
+        for (_, place) in order {
+            new_places[place] = self.states.len() as u32;
+            self.states.push(states[place].take().expect("every place comes once"));
+        }
+        self.places.iter_mut().for_each(|place| *place = new_places[*place as usize]);
+    }
+
+    /// The names of all objects.
+    #[must_use]
+    pub fn names(&self) -> &ObjectNames {
+        &self.names
+    }
+
+    /// The names of all objects, to add to.
+    pub fn names_mut(&mut self) -> &mut ObjectNames {
+        &mut self.names
+    }
+
+    /// The index of all objects.
+    #[must_use]
+    pub fn index(&self) -> &StripIndex {
+        &self.index
+    }
+
+    /// How many queries are registered.
+    #[must_use]
+    pub fn query_count(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// The id of query `number`.
+    #[must_use]
+    pub fn id(&self, number: usize) -> &str {
+        &self.ids[number]
+    }
+
+    fn state(&self, number: usize) -> &QueryState<S> {
+        &self.states[self.places[number] as usize]
+    }
+
+    /// How the answer of query `number` changed with the last epoch.
+    #[must_use]
+    pub fn change(&self, number: usize) -> AnswerChange {
+        self.state(number).change
+    }
+
+    /// The answer of query `number` at the end of the last epoch, in answer order.
+    #[must_use]
+    pub fn answer(&self, number: usize) -> &[Member] {
+        &self.state(number).members
+    }
+
+    /// Whether query `number` asks for distances.
+    #[must_use]
+    pub fn has_distances(&self, number: usize) -> bool {
+        !self.state(number).is_area()
+    }
+
+    /// The answer of the query `id`.
+    #[must_use]
+    pub fn members(&self, id: &str) -> Option<&[Member]> {
+        Some(self.answer(*self.by_id.get(id)?))
+    }
+
+    /// What the last epoch changed in the answer of query `number`.
+    #[must_use]
+    pub fn delta(&self, number: usize) -> Delta {
+        let state = self.state(number);
+        if state.change == AnswerChange::Unchanged {
+            return Delta::default();
+        }
+        Delta::between(&state.previous, &state.members, |slot| self.touches.moved(slot))
+    }
+}
