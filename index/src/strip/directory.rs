@@ -77,6 +77,8 @@ impl Directory {
     /// The strip that holds `x`.
     #[inline]
     pub(super) fn locate(&self, x: f32) -> usize {
+        // +∞ and NaN would walk past the last border.
+        let x = x.min(f32::MAX);
         let step = self.step(x);
         let (mut strip, last) = (self.table[step] as usize, self.table[step + 1] as usize);
         if last - strip > WALK_MAX {
@@ -95,8 +97,7 @@ impl Directory {
         if min > max {
             return 0..0;
         }
-        let last = if max == f32::INFINITY { self.len() - 1 } else { self.locate(max) };
-        self.locate(min)..last + 1
+        self.locate(min)..self.locate(max) + 1
     }
 
     /// The lower border of `strip`; of the strip behind the last, +∞.
@@ -145,5 +146,6 @@ mod tests {
         assert_eq!(directory.meeting(all, none), 0..0);
         assert_eq!(directory.meeting(1.0, 1.5), 1..2);
         assert_eq!(Directory::default().meeting(-all, all), 0..1);
+        assert_eq!(directory.locate(f32::NAN), 2);
     }
 }
