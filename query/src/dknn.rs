@@ -63,6 +63,9 @@ impl<S: Space> Default for Searcher<S> {
 /// larger than the disc.
 const ROUND_1_SURPLUS: f64 = 1.3;
 
+/// Objects in a square as wide as a strip: the index keeps strips to that shape where it can.
+const STRIP_SHAPE: f64 = 8.0;
+
 impl<S: Space> Searcher<S> {
     /// Finds the `k` objects nearest `at`, all if there are fewer, leaving out `except`.
     pub fn knn(
@@ -243,8 +246,7 @@ fn candidate_strips<S: Space>(
     wanted: usize,
 ) -> impl ExactSizeIterator<Item = usize> + Clone {
     let strip_count = index.strip_count();
-    let mean_len = index.len() as f64 / strip_count as f64;
-    let width = ((wanted * index.len()) as f64).sqrt() / mean_len;
+    let width = (wanted as f64 / STRIP_SHAPE).sqrt();
     let width = (width.ceil() as usize).clamp(1, strip_count);
     let home = index.strip_at(x);
     let (mut first, mut count, mut held) = (home, 1, index.strip_len(home));

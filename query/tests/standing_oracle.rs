@@ -193,7 +193,9 @@ fn in_order(mut members: Vec<Member>, names: &ObjectNames) -> Vec<Member> {
 fn check<S: Space>(scenario: &Scenario, kind: SpaceKind) -> Result<u64, TestCaseError> {
     let index = scenario.occupancy.map_or_else(StripIndex::default, StripIndex::with_occupancy);
     let mut standing = StandingQueries::<S>::new(ObjectNames::default(), index);
-    (0..OBJECTS).for_each(|slot| drop(standing.names_mut().intern(&name(slot))));
+    for slot in 0..OBJECTS {
+        standing.names_mut().intern(&name(slot));
+    }
     let questions: Vec<_> =
         scenario.queries.iter().map(|&query| question(scenario, kind, query)).collect();
     for (number, question) in questions.iter().enumerate() {

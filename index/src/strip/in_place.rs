@@ -6,10 +6,11 @@
 
 use geo::Coord;
 
+use super::balance;
 use super::directory::Directory;
-use super::rebuild::{split_entries, upper_of_merge};
-use super::strip::{Row, Strip};
-use super::{ABSENT, StripIndex};
+use super::rebuild::split_rows;
+use super::strip::{BuildScratch, Row, Strip};
+use super::{ABSENT, Occupancy, StripIndex};
 use crate::names::Slot;
 
 impl StripIndex {
@@ -47,55 +48,71 @@ impl StripIndex {
         self.len -= 1;
     }
 
-    /// Splits and merges until every strip is within bounds or cannot be.
-    pub(super) fn restore_occupancy(&mut self) {
+    /// Splits and merges until every strip is as it should be or cannot be.
+    pub(super) fn restore_balance(&mut self) {
         if self.needs_retuning() {
             return self.rebuild(&[], &[]);
         }
-        let bounds = self.occupancy;
-        let mut lowers = None;
-        let mut strip = 0;
-        while strip < self.strips.len() {
-            let len = self.strips[strip].len();
-            if len < bounds.strip_min() && self.strips.len() > 1 {
-                let lowers = lowers.get_or_insert_with(|| self.directory.lowers().to_vec());
-                strip = self.merge_in_place(strip, lowers);
-            } else if len > bounds.strip_max() && self.strips[strip].uncut_for == 0 {
-                let lowers = lowers.get_or_insert_with(|| self.directory.lowers().to_vec());
-                self.split_in_place(strip, lowers);
-            } else {
-                strip += 1;
-            }
-        }
-        if let Some(lowers) = lowers {
-            self.directory = Directory::new(lowers);
+        let lowers = self.directory.lowers().to_vec();
+        let (strips, bounds, scratch) = (&mut self.strips, self.occupancy, &mut self.scratch);
+        let mut plan = Plan { lowers, strips, bounds, scratch };
+        if balance::restore(&mut plan, bounds) {
+            self.directory = Directory::new(plan.lowers);
             self.layout_version += 1;
         }
     }
+}
 
-    fn merge_in_place(&mut self, strip: usize, lowers: &mut Vec<f32>) -> usize {
-        let right = upper_of_merge(strip, self.strips.len(), |strip| self.strips[strip].len());
-        let mut entries = Vec::new();
-        self.strips.remove(right).gather(&mut entries);
-        lowers.remove(right);
-        let union = &mut self.strips[right - 1];
-        union.gather(&mut entries);
-        union.build(std::iter::once(entries.as_slice()), &mut self.scratch);
-        right - 1
+/// The strips with their lower borders, while these change.
+struct Plan<'a> {
+    lowers: Vec<f32>,
+    strips: &'a mut Vec<Strip>,
+    bounds: Occupancy,
+    scratch: &'a mut BuildScratch,
+}
+
+impl balance::Strips for Plan<'_> {
+    fn count(&self) -> usize {
+        self.strips.len()
     }
 
-    /// Splits `strip`, or marks it as one that cannot be cut for now.
-    fn split_in_place(&mut self, strip: usize, lowers: &mut Vec<f32>) {
-        let mut entries = Vec::new();
-        self.strips[strip].gather(&mut entries);
-        let Some((border, low, high)) = split_entries(&mut entries, self.occupancy) else {
-            self.strips[strip].uncut_for = self.occupancy.strip_min();
-            return;
+    fn len(&self, strip: usize) -> usize {
+        self.strips[strip].len()
+    }
+
+    fn height(&self, strip: usize) -> f32 {
+        self.strips[strip].height()
+    }
+
+    fn lower(&self, strip: usize) -> f32 {
+        self.lowers[strip]
+    }
+
+    fn merge(&mut self, upper: usize) {
+        let mut rows = Vec::new();
+        self.strips.remove(upper).gather(&mut rows);
+        self.lowers.remove(upper);
+        let union = &mut self.strips[upper - 1];
+        union.gather(&mut rows);
+        union.build(std::iter::once(rows.as_slice()), self.scratch);
+    }
+
+    fn split(&mut self, strip: usize) -> bool {
+        // Where it was not possible, it is not tried again for a while.
+        if self.strips[strip].uncut_for > 0 {
+            return false;
+        }
+        let mut rows = Vec::new();
+        self.strips[strip].gather(&mut rows);
+        let Some((border, low, high)) = split_rows(&mut rows, self.bounds) else {
+            self.strips[strip].uncut_for = self.bounds.strip_min();
+            return false;
         };
-        let mut upper = Strip::default();
-        upper.build(std::iter::once(high), &mut self.scratch);
-        self.strips[strip].build(std::iter::once(low), &mut self.scratch);
+        let mut upper = self.strips[strip].sibling();
+        upper.build(std::iter::once(high), self.scratch);
+        self.strips[strip].build(std::iter::once(low), self.scratch);
         self.strips.insert(strip + 1, upper);
-        lowers.insert(strip + 1, border);
+        self.lowers.insert(strip + 1, border);
+        true
     }
 }

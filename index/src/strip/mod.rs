@@ -19,6 +19,7 @@
 //! many move that the pass is cheaper; splits and merges add O(1) amortised per move.
 //! (Z. Yu et al., TKDE 2015, for strips and occupancy; the order in y inside a strip is ours.)
 
+mod balance;
 mod directory;
 mod in_place;
 mod rebuild;
@@ -61,13 +62,13 @@ impl Occupancy {
         }
     }
 
-    /// The occupancy that suits `object_count` objects: cells about as wide as high, so that a
-    /// small disc meets few strips and few cells.
+    /// The occupancy that suits `object_count` objects: wide bounds about the number with which
+    /// uniform objects make strips of the right shape.
     #[must_use]
     pub fn for_objects(object_count: usize) -> Self {
-        let target = ((object_count * STRIP_SHAPE) as f64).sqrt() as usize;
-        let target = target.max(STRIP_TARGET_MIN);
-        Self { strip_min: target / 2, strip_max: target * 2 }
+        let uniform = ((object_count * STRIP_SHAPE) as f64).sqrt() as usize;
+        let uniform = uniform.max(STRIP_TARGET_MIN);
+        Self { strip_min: uniform / 16, strip_max: uniform * 2 }
     }
 
     /// Least number of objects of a strip that has a neighbour.
@@ -85,9 +86,9 @@ impl Occupancy {
 
 /// The position of an absent object.
 const ABSENT: Coord = Coord { x: f64::NAN, y: f64::NAN };
-/// Objects per strip are √(this · objects): larger makes strips wider and their cells flatter.
+/// Uniform objects make strips of √(this · objects); see `balance`.
 const STRIP_SHAPE: usize = 8;
-/// Least objects per strip aimed at.
+/// The least number of objects that strips are made for.
 const STRIP_TARGET_MIN: usize = 32;
 /// A move in place costs about as much as rebuilding this many objects in a pass.
 const IN_PLACE_COST: usize = 4;
@@ -161,7 +162,7 @@ impl StripIndex {
             self.rebuild(slots, to);
         } else {
             self.move_in_place(slots, to);
-            self.restore_occupancy();
+            self.restore_balance();
         }
     }
 
@@ -170,7 +171,7 @@ impl StripIndex {
         for &slot in slots {
             self.remove_in_place(slot);
         }
-        self.restore_occupancy();
+        self.restore_balance();
     }
 
     fn make_room_for(&mut self, slots: &[Slot]) {
@@ -180,15 +181,12 @@ impl StripIndex {
         }
     }
 
-    /// Chooses a new occupancy where the object count has left the range of the old one; says
-    /// whether it did.
-    fn retune(&mut self) -> bool {
-        let due = self.needs_retuning();
-        if due {
+    /// Chooses a new occupancy where the object count has left the range of the old one.
+    fn retune(&mut self) {
+        if self.needs_retuning() {
             self.tuned_for = Some(self.len);
             self.occupancy = Occupancy::for_objects(self.len);
         }
-        due
     }
 
     fn needs_retuning(&self) -> bool {

@@ -14,6 +14,7 @@
 use geo::Coord;
 use rayon::prelude::*;
 
+use super::balance;
 use super::directory::Directory;
 use super::strip::{BuildScratch, Row, Strip};
 use super::{Occupancy, StripIndex};
@@ -42,13 +43,13 @@ impl StripIndex {
     pub(super) fn rebuild(&mut self, slots: &[Slot], to: &[Coord]) {
         let mut chunks = std::mem::take(&mut self.staging.chunks);
         self.write_and_group(slots, to, &mut chunks);
-        let retuned = self.retune();
-        let mut plan = Plan::new(self.directory.lowers(), &mut chunks, self.occupancy);
-        if plan.restore_occupancy(retuned) {
+        self.retune();
+        let lowers = self.directory.lowers().to_vec();
+        let mut plan = Plan::new(lowers, &mut self.strips, &mut chunks, self.occupancy);
+        if balance::restore(&mut plan, self.occupancy) {
             self.directory = Directory::new(plan.lowers);
             self.layout_version += 1;
         }
-        self.strips.resize_with(self.directory.len(), Strip::default);
         self.strips.par_iter_mut().enumerate().with_min_len(4).for_each_init(
             BuildScratch::default,
             |scratch, (index, strip)| {
@@ -126,57 +127,39 @@ impl Chunk {
 /// The strips to be: their lower borders, and in every chunk the cuts between them.
 struct Plan<'a> {
     lowers: Vec<f32>,
-    chunks: &'a mut [Chunk],
     lens: Vec<usize>,
+    strips: &'a mut Vec<Strip>,
+    chunks: &'a mut [Chunk],
     bounds: Occupancy,
 }
 
-impl<'a> Plan<'a> {
-    fn new(lowers: &[f32], chunks: &'a mut [Chunk], bounds: Occupancy) -> Self {
-        let len = |strip| chunks.iter().map(|chunk: &Chunk| chunk.strip(strip).len()).sum();
-        let lens = (0..lowers.len()).map(len).collect();
-        Self { lowers: lowers.to_vec(), chunks, lens, bounds }
+impl balance::Strips for Plan<'_> {
+    fn count(&self) -> usize {
+        self.lens.len()
     }
 
-    /// Splits and merges until every strip is within bounds or cannot be; says whether a border
-    /// changed.
-    fn restore_occupancy(&mut self, merge_all: bool) -> bool {
-        let mut changed = false;
-        if merge_all && self.lens.len() > 1 {
-            // The bounds themselves changed: cutting everything anew beats many small steps.
-            self.lowers.truncate(1);
-            self.lens = vec![self.lens.iter().sum()];
-            for chunk in self.chunks.iter_mut() {
-                chunk.cuts = vec![0, *chunk.cuts.last().expect("a chunk ends somewhere")];
-            }
-            changed = true;
-        }
-        let mut strip = 0;
-        while strip < self.lens.len() {
-            if self.lens[strip] < self.bounds.strip_min() && self.lens.len() > 1 {
-                strip = self.merge(strip);
-                changed = true;
-            } else if self.lens[strip] > self.bounds.strip_max() && self.split(strip) {
-                changed = true;
-            } else {
-                strip += 1;
-            }
-        }
-        changed
+    fn len(&self, strip: usize) -> usize {
+        self.lens[strip]
     }
 
-    /// Merges `strip` with its smaller neighbour; the number of the union.
-    fn merge(&mut self, strip: usize) -> usize {
-        let right = upper_of_merge(strip, self.lens.len(), |strip| self.lens[strip]);
-        self.lens[right - 1] += self.lens.remove(right);
-        self.lowers.remove(right);
+    fn height(&self, strip: usize) -> f32 {
+        self.strips[strip].height()
+    }
+
+    fn lower(&self, strip: usize) -> f32 {
+        self.lowers[strip]
+    }
+
+    fn merge(&mut self, upper: usize) {
+        self.lens[upper - 1] += self.lens.remove(upper);
+        self.lowers.remove(upper);
+        let (below, above) = (self.strips[upper - 1].height(), self.strips[upper].height());
+        self.strips.remove(if below >= above { upper } else { upper - 1 });
         for chunk in self.chunks.iter_mut() {
-            chunk.cuts.remove(right);
+            chunk.cuts.remove(upper);
         }
-        right - 1
     }
 
-    /// Splits `strip` at its median, if that leaves two legal strips.
     fn split(&mut self, strip: usize) -> bool {
         let entries = self.chunks.iter().flat_map(|chunk| chunk.strip(strip));
         let mut xs: Vec<f32> = entries.map(|entry| entry.x).collect();
@@ -193,15 +176,22 @@ impl<'a> Plan<'a> {
         self.lens[strip] = low_count;
         self.lens.insert(strip + 1, high_count);
         self.lowers.insert(strip + 1, border);
+        self.strips.insert(strip + 1, self.strips[strip].sibling());
         true
     }
 }
 
-/// The upper one of the two strips to merge when `strip` is too small: it and the smaller of its
-/// neighbours.
-pub(super) fn upper_of_merge(strip: usize, count: usize, len: impl Fn(usize) -> usize) -> usize {
-    let left_is_smaller = strip + 1 == count || (strip > 0 && len(strip - 1) <= len(strip + 1));
-    if left_is_smaller { strip } else { strip + 1 }
+impl<'a> Plan<'a> {
+    fn new(
+        lowers: Vec<f32>,
+        strips: &'a mut Vec<Strip>,
+        chunks: &'a mut [Chunk],
+        bounds: Occupancy,
+    ) -> Self {
+        let len = |strip| chunks.iter().map(|chunk: &Chunk| chunk.strip(strip).len()).sum();
+        let lens = (0..lowers.len()).map(len).collect();
+        Self { lowers, lens, strips, chunks, bounds }
+    }
 }
 
 /// The x nearest the median at which a strip of `xs` can be cut so that both sides keep
@@ -234,10 +224,7 @@ fn partition(entries: &mut [Row], border: f32) -> usize {
 }
 
 /// Cuts `entries` in two at the median, as [`median_cut`] finds it: the border and the two sides.
-pub(super) fn split_entries(
-    entries: &mut [Row],
-    bounds: Occupancy,
-) -> Option<(f32, &[Row], &[Row])> {
+pub(super) fn split_rows(entries: &mut [Row], bounds: Occupancy) -> Option<(f32, &[Row], &[Row])> {
     let mut xs: Vec<f32> = entries.iter().map(|entry| entry.x).collect();
     let border = median_cut(&mut xs, bounds)?;
     let low = partition(entries, border);

@@ -27,6 +27,7 @@ pub(super) struct Ruler {
     steps_per_y: f32,
     steps: [Step; STEPS],
     cell_count: u32,
+    height: f32,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -39,7 +40,13 @@ struct Step {
 
 impl Default for Ruler {
     fn default() -> Self {
-        Self { origin: 0.0, steps_per_y: 0.0, steps: [Step::default(); STEPS], cell_count: 1 }
+        Self {
+            origin: 0.0,
+            steps_per_y: 0.0,
+            steps: [Step::default(); STEPS],
+            cell_count: 1,
+            height: 0.0,
+        }
     }
 }
 
@@ -56,6 +63,7 @@ impl Ruler {
         let trim = usize::from(sample.len() == SAMPLE);
         let (low, high) = (sample[trim], sample[sample.len() - 1 - trim]);
         let steps_per_y = STEPS as f32 / (high - low);
+        ruler.height = 2.0 * (sample[sample.len() * 3 / 4] - sample[sample.len() / 4]);
         ruler.origin = low;
         ruler.steps_per_y = if steps_per_y.is_finite() { steps_per_y } else { 0.0 };
         let mut counts = [0usize; STEPS];
@@ -70,6 +78,12 @@ impl Ruler {
         }
         ruler.cell_count = first;
         ruler
+    }
+
+    /// The extent of y in which most objects lie: twice that of the middle half.
+    #[inline]
+    pub(super) fn height(&self) -> f32 {
+        self.height
     }
 
     /// How many cells there are.

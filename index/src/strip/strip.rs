@@ -76,6 +76,17 @@ impl Strip {
         self.len
     }
 
+    /// The extent of y in which most objects lay when the ruler was fitted.
+    #[inline]
+    pub(super) fn height(&self) -> f32 {
+        self.ruler.height()
+    }
+
+    /// An empty strip that expects y as this one does.
+    pub(super) fn sibling(&self) -> Self {
+        Self { ruler: self.ruler.clone(), crowding_max: self.crowding_max, ..Self::default() }
+    }
+
     /// Makes the strip hold exactly the objects of `pieces`. O(objects), no comparison sort.
     pub(super) fn build<'a>(
         &mut self,
