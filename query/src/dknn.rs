@@ -63,9 +63,6 @@ impl<S: Space> Default for Searcher<S> {
 /// larger than the disc.
 const ROUND_1_SURPLUS: f64 = 1.3;
 
-/// Objects in a square as wide as a strip: the index keeps strips to that shape where it can.
-const STRIP_SHAPE: f64 = 8.0;
-
 impl<S: Space> Searcher<S> {
     /// Finds the `k` objects nearest `at`, all if there are fewer, leaving out `except`.
     pub fn knn(
@@ -111,7 +108,7 @@ impl<S: Space> Searcher<S> {
         if index.len() <= wanted {
             return f64::INFINITY;
         }
-        let strips = candidate_strips::<S>(index, at.x, wanted);
+        let strips = candidate_strips::<S>(index, at, wanted);
         let share = wanted as f64 * ROUND_1_SURPLUS / strips.len() as f64;
         self.cost.rounds += 1;
         self.cost.strips += strips.len() as u32;
@@ -238,36 +235,41 @@ fn push_inside<S: Space>(rows: &[Row], window: &RoundedWindow, slots: &mut Vec<S
     slots.truncate(len);
 }
 
-/// The strips nearest `x`, in number enough to hold `wanted` objects and to be about as wide as
-/// the stretch of y that holds so many.
+/// The strips nearest `at`, in number enough to hold `wanted` objects and to be, together, about as
+/// wide as the stretch of y in which each of them holds its share.
 fn candidate_strips<S: Space>(
     index: &StripIndex,
-    x: f64,
+    at: Coord,
     wanted: usize,
 ) -> impl ExactSizeIterator<Item = usize> + Clone {
     let strip_count = index.strip_count();
-    let width = (wanted as f64 / STRIP_SHAPE).sqrt();
-    let width = (width.ceil() as usize).clamp(1, strip_count);
-    let home = index.strip_at(x);
+    let home = index.strip_at(at.x);
+    let width = square_width(index, home, at.y, wanted).clamp(1, strip_count);
     let (mut first, mut count, mut held) = (home, 1, index.strip_len(home));
     while count < strip_count && (count < width || held < wanted) {
         let last = (first + count - 1) % strip_count;
         let below = (S::WRAPS || first > 0).then(|| (first + strip_count - 1) % strip_count);
         let above = (S::WRAPS || last + 1 < strip_count).then(|| (last + 1) % strip_count);
-        let gap = |strip: usize, upper: bool| {
-            let borders = index.strip_borders(strip);
-            // An outer border is infinite: the gap to it is measured to the strip's inner one.
-            let border = if upper { borders.start } else { borders.end };
-            S::gap_x(x, f64::from(border))
-        };
-        let go_below = match (below, above) {
-            (Some(below), Some(above)) => gap(below, false) <= gap(above, true),
-            (below, _) => below.is_some(),
-        };
+        // The gap to a strip is the gap to its border on this side.
+        let gap_below = below.map(|strip| S::gap_x(at.x, index.strip_borders(strip).end.into()));
+        let gap_above = above.map(|strip| S::gap_x(at.x, index.strip_borders(strip).start.into()));
+        let go_below = gap_above.is_none_or(|above| gap_below.is_some_and(|below| below <= above));
         let next = if go_below { below } else { above }.expect("a strip is left on one side");
         first = if go_below { next } else { first };
         held += index.strip_len(next);
         count += 1;
     }
     (0..count).map(move |offset| (first + offset) % strip_count)
+}
+
+/// How many strips of the width of `home` are as wide as the stretch of y in which each would hold
+/// its share of `wanted` objects: if `home` alone holds them in a stretch h, c strips hold them in
+/// h / c, so c · width = h / c.
+fn square_width(index: &StripIndex, home: usize, y: f64, wanted: usize) -> usize {
+    let borders = index.strip_borders(home);
+    let reach = |row: &Row| (f64::from(row.y) - y).abs();
+    let rows = index.rows_around(home, y, wanted).iter();
+    // A gap is NaN, which `max` passes over.
+    let stretch = 2.0 * rows.map(reach).fold(0.0, f64::max);
+    (stretch / f64::from(borders.end - borders.start)).sqrt().ceil() as usize
 }

@@ -62,6 +62,8 @@ pub(crate) struct QueryState<S: Space> {
 
 /// A window is made anew when the disc has shrunk to this share of its key: half the radius.
 const SHRUNK: f64 = 0.25;
+/// A bound is looked for anew when the old one has grown to so many times its key: twice the radius.
+const STRETCHED: f64 = 4.0;
 
 impl<S: Space> QueryState<S> {
     pub(crate) fn new(kind: Kind) -> Self {
@@ -250,7 +252,15 @@ impl<S: Space> QueryState<S> {
     ) {
         let except = self.focus_slot();
         let bound = self.bound_by_members(k, probe, world.index);
-        let key = bound.unwrap_or_else(|| searcher.radius(world.index, at, probe, k, except));
+        // A member that went far makes a bound that costs more to use than a new one to find.
+        let far = self.members.last().map_or(0.0, |last| last.key * STRETCHED);
+        let key = match bound {
+            Some(bound) if bound <= far => bound,
+            _ => {
+                let found = searcher.radius(world.index, at, probe, k, except);
+                bound.map_or(found, |bound| bound.min(found))
+            }
+        };
         self.window_key = key;
         self.window = S::window(probe, key);
         searcher.knn_within(world.index, world.names, probe, self.window, key, k, except);
