@@ -1,1 +1,31 @@
+//! Readers of real traces and seeded generators of movement.
+//!
+//! [`read_positions`] turns files of positions (CSV, T-Drive, GeoLife, NDJSON, GeoJSON, each as it
+//! is or gzipped) into one [`Trace`] in columns. Bad rows are counted by reason, never silently
+//! lost. [`generate`] makes objects that move: a seed gives the same movement on every machine.
+//! No clock is read here.
+//!
+//! ```
+//! use dunlin_datasets::{ReadOptions, read_positions};
+//!
+//! # let folder = tempfile::tempdir()?;
+//! let path = folder.path().join("taxis.csv");
+//! std::fs::write(&path, "object,time,lon,lat\nt1,2008-02-02 13:30:00,116.39,39.91\nt2,now,0,0\n")?;
+//!
+//! let (trace, rejected) = read_positions(&[path], &ReadOptions::default(), &mut |_| ())?;
+//! assert_eq!(trace.names.name(trace.objects[0]), "t1");
+//! assert_eq!((trace.len(), rejected.total()), (1, 1));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
+pub mod generate;
+mod options;
+mod read;
+mod trace;
+
+pub use options::{Columns, ColumnsError, Format, FormatError, ReadOptions};
+pub use read::error::{Field, ReadError, RowError};
+pub use read::input::Progress;
+pub use read::read_positions;
+pub use read::rejected::{Rejected, RejectedRow};
+pub use trace::Trace;

@@ -1,0 +1,86 @@
+//! Readers of positions.
+//!
+//! ```text
+//! Input (gunzip) ─> format (csv, tdrive, geolife, json) ─> Sink ─> Trace, Rejected
+//! ```
+//!
+//! [`read_positions`] takes the files one after the other; each format turns its bytes into rows,
+//! and the sink decides what becomes of a row.
+
+mod csv;
+mod detect;
+pub(crate) mod error;
+mod geojson;
+mod geolife;
+pub(crate) mod input;
+mod json;
+pub(crate) mod lines;
+pub(crate) mod rejected;
+mod sink;
+mod tdrive;
+
+use std::fs;
+use std::io::BufRead;
+use std::path::{Path, PathBuf};
+
+use crate::options::ReadOptions;
+use crate::trace::Trace;
+use detect::Layout;
+use error::ReadError;
+use input::{Input, Meter, Progress};
+use rejected::Rejected;
+use sink::Sink;
+
+/// Reads files of positions, one after the other, into one trace.
+///
+/// Gzipped files are recognised by their content. Bad rows are counted in [`Rejected`] and passed
+/// over. `progress` is called about once for every mebibyte read, and once at the end.
+///
+/// # Errors
+/// A file that is missing, unreadable or damaged, a CSV header without a needed column, and, when
+/// [`ReadOptions::strict`], the first bad row.
+pub fn read_positions(
+    paths: &[PathBuf],
+    options: &ReadOptions,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<(Trace, Rejected), ReadError> {
+    let bytes_total = paths.iter().map(|path| file_bytes(path)).sum::<Result<u64, _>>()?;
+    let mut meter = Meter::new(bytes_total, progress);
+    let (mut trace, mut rejected) = (Trace::default(), Rejected::default());
+    for path in paths {
+        let mut sink = Sink {
+            path,
+            gzip: false,
+            space: options.space,
+            strict: options.strict,
+            trace: &mut trace,
+            rejected: &mut rejected,
+        };
+        read_file(options, &mut meter, &mut sink)?;
+        meter.end_file();
+    }
+    meter.end();
+    Ok((trace, rejected))
+}
+
+fn read_file(options: &ReadOptions, meter: &mut Meter, sink: &mut Sink) -> Result<(), ReadError> {
+    let mut input = Input::open(sink.path, meter)?;
+    sink.gzip = input.is_gzip();
+    let start = input.fill_buf().map_err(|source| sink.read_error(source))?;
+    match detect::layout(options.format, sink.path, start) {
+        Layout::Csv => csv::read(input, &options.columns, sink),
+        Layout::TDrive => tdrive::read(input, sink),
+        Layout::GeoLife => geolife::read(input, sink),
+        Layout::JsonLines => json::read(input, &options.columns, sink),
+        Layout::GeoJson => geojson::read(input, &options.columns, sink),
+    }
+}
+
+/// The size of a file; what cannot be opened is an error before any file is read.
+fn file_bytes(path: &Path) -> Result<u64, ReadError> {
+    let metadata = fs::metadata(path).map_err(|source| ReadError::open(path, source))?;
+    if metadata.is_dir() {
+        return Err(ReadError::Directory { path: path.to_owned() });
+    }
+    Ok(metadata.len())
+}
