@@ -6,5 +6,5 @@ pub mod strip;
 
 pub use geo::Coord;
 pub use names::{ObjectNames, Slot};
-pub use space::{Interval, Plane, PositionError, Space, SpaceKind, Sphere, Window};
+pub use space::{Interval, Plane, PositionError, Sieve, Space, SpaceKind, Sphere, Window};
 pub use strip::{Occupancy, Row, StripIndex};

@@ -113,6 +113,61 @@ impl Window {
     }
 }
 
+/// A cheap test for positions rounded to 32 bits: whether they may lie within a key of a probe.
+///
+/// It passes every rounded position whose exact one lies within the key, and few others: those in
+/// the rounded window and, in flat stretches of the space, in an ellipse a little larger than the
+/// disc. So exact keys are computed for hardly more objects than there are in the disc.
+#[derive(Clone, Copy, Debug)]
+pub struct Sieve {
+    x: [(f32, f32); 2],
+    y: (f32, f32),
+    center: (f32, f32),
+    weight_x: f32,
+    limit: f32,
+}
+
+impl Sieve {
+    /// The sieve of `window` alone.
+    #[must_use]
+    pub fn of_window(window: &Window) -> Self {
+        let round = |interval: Interval| (interval.min as f32, interval.max as f32);
+        Self {
+            x: window.x.map(round),
+            y: round(window.y),
+            center: (0.0, 0.0),
+            weight_x: 0.0,
+            limit: f32::INFINITY,
+        }
+    }
+
+    /// The sieve of `window` and of the ellipse `weight_x · dx² + dy² ≤ reach²` about `center`.
+    fn of_ellipse(window: &Window, center: Coord, weight_x: f64, reach: f64) -> Self {
+        let extent = |interval: Interval| interval.min.abs().max(interval.max.abs());
+        // A rounded coordinate is off by 2^-24 of it; differences and sums add a few more.
+        let off = (extent(window.x[0]) + extent(window.y)) * 4.0 * f64::from(f32::EPSILON);
+        let limit = (reach + off) * (reach + off) * (1.0 + 1e-6);
+        Self {
+            center: (center.x as f32, center.y as f32),
+            weight_x: weight_x as f32,
+            limit: limit as f32,
+            ..Self::of_window(window)
+        }
+    }
+
+    /// Whether a position that rounds to (`x`, `y`) may be near. NaN is not.
+    #[inline]
+    #[must_use]
+    pub fn passes<S: Space>(&self, x: f32, y: f32) -> bool {
+        let inside = |(min, max): (f32, f32), value| (min <= value) & (value <= max);
+        let wrapped = S::WRAPS && inside(self.x[1], x);
+        let (dx, dy) = (x - self.center.0, y - self.center.1);
+        // Written so that infinities, where nothing is known, pass.
+        let outside = self.weight_x * dx * dx + dy * dy > self.limit;
+        (inside(self.x[0], x) | wrapped) & inside(self.y, y) & !outside
+    }
+}
+
 /// A space: which positions it has, how far apart they are, where to look for near ones.
 pub trait Space: Copy + Default + std::fmt::Debug + Send + Sync + 'static {
     /// A position to measure from, with what is worth computing once.
@@ -136,6 +191,13 @@ pub trait Space: Copy + Default + std::fmt::Debug + Send + Sync + 'static {
 
     /// A window that holds every position whose key is at most `key`.
     fn window(probe: &Self::Probe, key: f64) -> Window;
+
+    /// A sieve for positions within `key` of the probe, all of which lie in `window`.
+    fn sieve(probe: &Self::Probe, window: &Window, key: f64) -> Sieve;
+
+    /// A key no less than that of any position that rounds to (`x`, `y`); cheaper than
+    /// [`Space::key`], and not much greater.
+    fn key_above(probe: &Self::Probe, x: f32, y: f32) -> f64;
 
     /// The distance that `key` stands for: units of the plane, or metres.
     fn distance(key: f64) -> f64;
@@ -201,6 +263,17 @@ impl Space for Plane {
     }
 
     #[inline]
+    fn sieve(probe: &Coord, window: &Window, key: f64) -> Sieve {
+        Sieve::of_ellipse(window, *probe, 1.0, key.sqrt())
+    }
+
+    #[inline]
+    fn key_above(probe: &Coord, x: f32, y: f32) -> f64 {
+        let (dx, dy) = (gap_above(x, probe.x), gap_above(y, probe.y));
+        dx * dx + dy * dy
+    }
+
+    #[inline]
     fn distance(key: f64) -> f64 {
         key.sqrt()
     }
@@ -215,6 +288,20 @@ impl Space for Plane {
         (x - border).abs()
     }
 }
+
+/// The greatest difference from `center` of a coordinate that rounds to `rounded`.
+#[inline]
+fn gap_above(rounded: f32, center: f64) -> f64 {
+    let rounded = f64::from(rounded);
+    (rounded - center).abs()
+        + rounded.abs() * f64::from(f32::EPSILON)
+        + f64::from(f32::MIN_POSITIVE)
+}
+
+/// Half width in degrees up to which a window on the sphere is flat enough for an ellipse.
+const SIEVE_DEGREES_MAX: f64 = 30.0;
+/// More than rounding to 32 bits moves a longitude.
+const ROUNDED_DEGREES: f64 = 180.0 * f32::EPSILON as f64;
 
 /// The sphere of the mean Earth radius, positions in degrees.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -297,6 +384,32 @@ impl Space for Sphere {
         Window { x: [Interval { min: west, max: east }, wrapped], y }
     }
 
+    fn sieve(probe: &SphereProbe, window: &Window, key: f64) -> Sieve {
+        let whole_x = !window.x[1].is_empty() || window.x[0].min.is_infinite();
+        let high_lat = window.y.min.abs().max(window.y.max.abs()).to_radians();
+        let wide = (window.x[0].max - window.x[0].min).max(window.y.max - window.y.min) * 0.5;
+        if whole_x || wide > SIEVE_DEGREES_MAX {
+            return Sieve::of_window(window);
+        }
+        // sin² z ≥ z² (1 - z² / 3), and cos φ falls towards the poles: key ≥ flatness · ((Δφ/2)² +
+        // cos φ₁ · cos φ_high · (Δλ/2)²) in the window.
+        let z = (wide * 0.5).to_radians();
+        let flatness = 1.0 - z * z / 3.0;
+        let reach = (2.0 * (key / flatness).sqrt()).to_degrees();
+        // A little less weight only lets more pass.
+        let weight_x = probe.cos_lat * libm::cos(high_lat) * (1.0 - 1e-6);
+        Sieve::of_ellipse(window, probe.at, weight_x, reach)
+    }
+
+    #[inline]
+    fn key_above(probe: &SphereProbe, x: f32, y: f32) -> f64 {
+        // sin z ≤ z, and cos φ₂ ≤ cos φ₁ + |Δφ|.
+        let lat = gap_above(y, probe.at.y).to_radians();
+        let lon = (longitude_gap(f64::from(x), probe.at.x) + ROUNDED_DEGREES).to_radians();
+        let cos_lat = (probe.cos_lat + lat).min(1.0);
+        (lat * lat + probe.cos_lat * cos_lat * lon * lon) * (0.25 * (1.0 + SLACK)) + 1e-30
+    }
+
     #[inline]
     fn distance(key: f64) -> f64 {
         2.0 * EARTH_RADIUS_M * libm::asin(key.sqrt().min(1.0))
@@ -360,6 +473,29 @@ mod tests {
         assert_eq!(Sphere::key(&probe, Coord { x: -180.0, y: 10.0 }), 0.0);
     }
 
+    /// A sieve passes what is near, and the cheap key is no less than the exact one.
+    fn check_rounded<S: Space>(a: Coord, to: Coord) -> Result<(), TestCaseError> {
+        let probe = S::probe(a);
+        let key = S::key(&probe, to);
+        let sieve = S::sieve(&probe, &S::window(&probe, key), key);
+        let (x, y) = (to.x as f32, to.y as f32);
+        prop_assert!(sieve.passes::<S>(x, y), "{a:?} {to:?} {sieve:?}");
+        prop_assert!(key <= S::key_above(&probe, x, y), "{a:?} {to:?}");
+        Ok(())
+    }
+
+    #[test]
+    fn a_sieve_stops_the_corners_of_its_window() {
+        let probe = Sphere::probe(Coord { x: 116.4, y: 39.9 });
+        let key = Sphere::key_within(1_000.0);
+        let window = Sphere::window(&probe, key);
+        let sieve = Sphere::sieve(&probe, &window, key);
+        let corner = (window.x[0].max as f32, window.y.max as f32);
+        assert!(!sieve.passes::<Sphere>(corner.0, corner.1));
+        assert!(!sieve.passes::<Sphere>(f32::NAN, f32::NAN));
+        assert!(Sieve::of_window(&window).passes::<Sphere>(corner.0, corner.1));
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(4_000))]
 
@@ -392,6 +528,8 @@ mod tests {
                 let key = Plane::key(&a, to);
                 prop_assert!(Plane::window(&a, key).contains(to));
                 prop_assert!(key <= Plane::key_within(Plane::distance(key)));
+                check_rounded::<Sphere>(a, to)?;
+                check_rounded::<Plane>(a, to)?;
             }
         }
     }

@@ -9,7 +9,7 @@
 //! misses none. A caller that knows a radius already skips round 1. Never a third round: the cost
 //! is known before the search begins. (Z. Yu et al., TKDE 2015, the DKNN algorithm.)
 
-use dunlin_index::{Coord, Interval, ObjectNames, Row, Slot, Space, StripIndex, Window};
+use dunlin_index::{Coord, ObjectNames, Row, Sieve, Slot, Space, StripIndex, Window};
 
 use crate::member::{self, Member};
 
@@ -20,7 +20,7 @@ pub struct SearchCost {
     pub rounds: u32,
     /// Strips asked, summed over the rounds.
     pub strips: u32,
-    /// Exact distances computed.
+    /// Distances computed: bounds in round 1, exact ones in round 2.
     pub evaluations: u32,
 }
 
@@ -44,6 +44,7 @@ pub struct SearchCost {
 pub struct Searcher<S: Space> {
     found: Vec<Member>,
     candidates: Vec<Slot>,
+    bounds: Vec<f64>,
     cost: SearchCost,
     space: std::marker::PhantomData<S>,
 }
@@ -53,6 +54,7 @@ impl<S: Space> Default for Searcher<S> {
         Self {
             found: Vec::new(),
             candidates: Vec::new(),
+            bounds: Vec::new(),
             cost: SearchCost::default(),
             space: std::marker::PhantomData,
         }
@@ -112,36 +114,20 @@ impl<S: Space> Searcher<S> {
         let share = wanted as f64 * ROUND_1_SURPLUS / strips.len() as f64;
         self.cost.rounds += 1;
         self.cost.strips += strips.len() as u32;
-        self.found.clear();
         let mut quota = share.ceil() as usize;
-        while self.found.len() < k {
-            self.found.clear();
+        loop {
+            self.bounds.clear();
             for strip in strips.clone() {
-                let rows = index.rows_around(strip, at.y, quota);
-                self.evaluate(index, probe, rows, f64::INFINITY, except);
+                let rows = index.rows_around(strip, at.y, quota).iter();
+                let others = rows.filter(|row| !row.x.is_nan() && Some(row.slot) != except);
+                self.bounds.extend(others.map(|row| S::key_above(probe, row.x, row.y)));
+            }
+            self.cost.evaluations += self.bounds.len() as u32;
+            if self.bounds.len() >= k {
+                return *self.bounds.select_nth_unstable_by(k - 1, f64::total_cmp).1;
             }
             // A strip may have had less than its share: the others make up for it.
             quota *= 2;
-        }
-        let (_, kth, _) = self.found.select_nth_unstable_by(k - 1, |a, b| a.key.total_cmp(&b.key));
-        kth.key
-    }
-
-    fn evaluate(
-        &mut self,
-        index: &StripIndex,
-        probe: &S::Probe,
-        rows: &[Row],
-        key_max: f64,
-        except: Option<Slot>,
-    ) {
-        for row in rows.iter().filter(|row| !row.x.is_nan() && Some(row.slot) != except) {
-            let at = index.position(row.slot).expect("a row's object is present");
-            let key = S::key(probe, at);
-            self.cost.evaluations += 1;
-            if key <= key_max {
-                self.found.push(Member { key, slot: row.slot });
-            }
         }
     }
 
@@ -176,61 +162,57 @@ impl<S: Space> Searcher<S> {
         key_max: f64,
         except: Option<Slot>,
     ) {
-        self.collect_window(index, window);
+        self.pass_sieve(index, window, &S::sieve(probe, window, key_max));
         self.cost.evaluations += self.candidates.len() as u32;
         self.found.clear();
+        self.found.resize(self.candidates.len(), Member { key: 0.0, slot: Slot(0) });
+        let mut len = 0;
         for &slot in &self.candidates {
             let at = index.position(slot).expect("a row's object is present");
             let key = S::key(probe, at);
-            if key <= key_max && Some(slot) != except {
-                self.found.push(Member { key, slot });
-            }
+            self.found[len] = Member { key, slot };
+            len += usize::from((key <= key_max) & (Some(slot) != except));
         }
+        self.found.truncate(len);
     }
 
     /// Collects the objects whose rounded position lies in the rounded `window`.
     pub(crate) fn collect_window(&mut self, index: &StripIndex, window: &Window) -> &[Slot] {
-        self.cost.rounds += 1;
-        self.candidates.clear();
-        let rounded = RoundedWindow::new(window);
-        for strip in index.strips_in(window) {
-            self.cost.strips += 1;
-            push_inside::<S>(index.rows(strip, window.y), &rounded, &mut self.candidates);
-        }
+        self.pass_sieve(index, window, &Sieve::of_window(window));
         &self.candidates
     }
-}
 
-/// A window as rows see it: rounding to 32 bits never reorders, so it still holds what the window
-/// holds.
-struct RoundedWindow {
-    x: [(f32, f32); 2],
-    y: (f32, f32),
-}
-
-impl RoundedWindow {
-    fn new(window: &Window) -> Self {
-        let round = |interval: Interval| (interval.min as f32, interval.max as f32);
-        Self { x: window.x.map(round), y: round(window.y) }
-    }
-
-    #[inline]
-    fn contains<S: Space>(&self, row: &Row) -> bool {
-        let inside = |(min, max): (f32, f32), value| (min <= value) & (value <= max);
-        let wrapped = S::WRAPS && inside(self.x[1], row.x);
-        (inside(self.x[0], row.x) | wrapped) & inside(self.y, row.y)
+    /// One round over the strips that meet `window`: collects what passes the sieve.
+    fn pass_sieve(&mut self, index: &StripIndex, window: &Window, sieve: &Sieve) {
+        self.cost.rounds += 1;
+        self.candidates.clear();
+        let mut strips = index.strips_in(window).peekable();
+        while strips.peek().is_some() {
+            // First the ends of all stretches of rows, then their rows: memory answers several
+            // strips at a time.
+            let mut stretches = [&[][..]; STRIPS_AT_ONCE];
+            let asked = stretches.iter_mut().zip(&mut strips);
+            let count = asked.map(|(rows, strip)| *rows = index.rows(strip, window.y)).count();
+            self.cost.strips += count as u32;
+            for rows in &stretches[..count] {
+                push_passing::<S>(rows, sieve, &mut self.candidates);
+            }
+        }
     }
 }
 
-/// Appends the slots of the rows inside `window`. Without a branch on the outcome, which nothing
-/// could predict.
+/// Strips whose rows are looked up together.
+const STRIPS_AT_ONCE: usize = 8;
+
+/// Appends the slots of the rows that pass the sieve. Without a branch on the outcome, which
+/// nothing could predict.
 #[inline]
-fn push_inside<S: Space>(rows: &[Row], window: &RoundedWindow, slots: &mut Vec<Slot>) {
+fn push_passing<S: Space>(rows: &[Row], sieve: &Sieve, slots: &mut Vec<Slot>) {
     let mut len = slots.len();
     slots.resize(len + rows.len(), Slot(0));
     for row in rows {
         slots[len] = row.slot;
-        len += usize::from(window.contains::<S>(row));
+        len += usize::from(sieve.passes::<S>(row.x, row.y));
     }
     slots.truncate(len);
 }

@@ -9,7 +9,7 @@ use geo::Coord;
 use super::balance;
 use super::directory::Directory;
 use super::rebuild::split_rows;
-use super::strip::{BuildScratch, Row, Strip};
+use super::rows::{BuildScratch, Row, Strip};
 use super::{ABSENT, Occupancy, StripIndex};
 use crate::names::Slot;
 

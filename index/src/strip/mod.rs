@@ -23,16 +23,16 @@ mod balance;
 mod directory;
 mod in_place;
 mod rebuild;
+mod rows;
 mod ruler;
-mod strip;
 
 use std::ops::Range;
 
 use geo::Coord;
 
 use self::directory::Directory;
-pub use self::strip::Row;
-use self::strip::{BuildScratch, Strip};
+pub use self::rows::Row;
+use self::rows::{BuildScratch, Strip};
 use crate::names::Slot;
 use crate::space::{Interval, Window};
 

@@ -16,7 +16,7 @@ use rayon::prelude::*;
 
 use super::balance;
 use super::directory::Directory;
-use super::strip::{BuildScratch, Row, Strip};
+use super::rows::{BuildScratch, Row, Strip};
 use super::{Occupancy, StripIndex};
 use crate::names::Slot;
 

@@ -12,7 +12,7 @@
 //! and last cell. So neither a far outlier nor two distant crowds on one meridian flatten the rest.
 
 /// Steps of a ruler.
-const STEPS: usize = 128;
+const STEPS: usize = 64;
 
 /// How many y are sampled to find the range.
 const SAMPLE: usize = 64;
@@ -25,38 +25,34 @@ const CELL_TARGET: usize = 6;
 pub(super) struct Ruler {
     origin: f32,
     steps_per_y: f32,
-    steps: [Step; STEPS],
-    cell_count: u32,
     height: f32,
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-struct Step {
-    first_cell: u32,
-    /// Cells beyond the first.
-    more_cells: u32,
-    cells: f32,
+    /// The first cell of each step, and behind the last the number of cells.
+    first_cells: [u32; STEPS + 1],
 }
 
 impl Default for Ruler {
+    /// All y in the first cell.
     fn default() -> Self {
-        Self {
-            origin: 0.0,
-            steps_per_y: 0.0,
-            steps: [Step::default(); STEPS],
-            cell_count: 1,
-            height: 0.0,
-        }
+        Self { origin: 0.0, steps_per_y: 0.0, height: 0.0, first_cells: ONE_CELL_A_STEP }
     }
 }
+
+const ONE_CELL_A_STEP: [u32; STEPS + 1] = {
+    let mut cells = [0; STEPS + 1];
+    let mut step = 0;
+    while step <= STEPS {
+        cells[step] = step as u32;
+        step += 1;
+    }
+    cells
+};
 
 impl Ruler {
     /// A ruler for exactly these `len` values of y.
     pub(super) fn fit(ys: impl Iterator<Item = f32> + Clone, len: usize) -> Self {
         let mut ruler = Self::default();
         let mut sample: Vec<f32> = ys.clone().step_by(len.div_ceil(SAMPLE).max(1)).collect();
-        let half = sample.len() / 2;
-        if half == 0 {
+        if sample.len() < 2 {
             return ruler;
         }
         sample.sort_unstable_by(f32::total_cmp);
@@ -70,13 +66,10 @@ impl Ruler {
         for y in ys {
             counts[ruler.step(y).0] += 1;
         }
-        let mut first = 0;
-        for (step, count) in ruler.steps.iter_mut().zip(counts) {
+        for (step, count) in counts.into_iter().enumerate() {
             let cells = u32::try_from((count / CELL_TARGET).max(1)).expect("cells fit 32 bits");
-            *step = Step { first_cell: first, more_cells: cells - 1, cells: cells as f32 };
-            first += cells;
+            ruler.first_cells[step + 1] = ruler.first_cells[step] + cells;
         }
-        ruler.cell_count = first;
         ruler
     }
 
@@ -89,7 +82,7 @@ impl Ruler {
     /// How many cells there are.
     #[inline]
     pub(super) fn cell_count(&self) -> usize {
-        self.cell_count as usize
+        self.first_cells[STEPS] as usize
     }
 
     /// The step of `y`, and how far into it y lies, from 0 (and below) to 1 (and above).
@@ -104,9 +97,9 @@ impl Ruler {
     #[inline]
     pub(super) fn cell(&self, y: f32) -> usize {
         let (step, inside) = self.step(y);
-        let step = &self.steps[step];
-        let offset = (inside * step.cells) as u32;
-        (step.first_cell + offset.min(step.more_cells)) as usize
+        let (first, next) = (self.first_cells[step], self.first_cells[step + 1]);
+        let offset = (inside * (next - first) as f32) as u32;
+        (first + offset.min(next - first - 1)) as usize
     }
 }
 

@@ -52,10 +52,10 @@ const SHIFT_MAX: usize = 32;
 /// The objects of one strip, in rows ordered by cells of y.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Strip {
-    ruler: Ruler,
+    rows: Vec<Row>,
     starts: Vec<u32>,
     lens: Vec<u32>,
-    rows: Vec<Row>,
+    ruler: Ruler,
     len: usize,
     /// How crowded the cells may get before the ruler is fitted anew.
     crowding_max: f32,
@@ -96,7 +96,7 @@ impl Strip {
         self.len = pieces.clone().map(<[Row]>::len).sum();
         self.uncut_for = 0;
         let crowding = self.count_cells(pieces.clone(), scratch);
-        if crowding > self.crowding_max {
+        if crowding > self.crowding_max && self.len > 0 {
             self.ruler = Ruler::fit(pieces.clone().flatten().map(|entry| entry.y), self.len);
             self.crowding_max = CROWDING_GROWTH * self.count_cells(pieces.clone(), scratch);
         }
