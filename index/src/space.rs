@@ -115,56 +115,70 @@ impl Window {
 
 /// A cheap test for positions rounded to 32 bits: whether they may lie within a key of a probe.
 ///
-/// It passes every rounded position whose exact one lies within the key, and few others: those in
-/// the rounded window and, in flat stretches of the space, in an ellipse a little larger than the
-/// disc. So exact keys are computed for hardly more objects than there are in the disc.
+/// It passes every rounded position whose exact one lies within the key, and few others. So exact
+/// keys are computed for hardly more objects than there are in the disc.
 #[derive(Clone, Copy, Debug)]
-pub struct Sieve {
-    x: [(f32, f32); 2],
-    y: (f32, f32),
-    center: (f32, f32),
-    weight_x: f32,
-    limit: f32,
+pub enum Sieve {
+    /// Passes what lies in a box, as rounded as what it tests; rounding never reorders.
+    Box {
+        /// Intervals of x.
+        x: [(f32, f32); 2],
+        /// Interval of y.
+        y: (f32, f32),
+    },
+    /// Passes what lies in the ellipse `weight_x · dx² + dy² ≤ limit` about a center: where the
+    /// space is flat, a disc a little enlarged for what rounding loses.
+    Ellipse {
+        /// Center.
+        center: (f32, f32),
+        /// Weight of dx².
+        weight_x: f32,
+        /// Square of the half axis in y.
+        limit: f32,
+    },
 }
+
+/// Extent of a window up to which the squares of an ellipse stay finite.
+const ELLIPSE_EXTENT_MAX: f64 = 1e18;
 
 impl Sieve {
     /// The sieve of `window` alone.
     #[must_use]
     pub fn of_window(window: &Window) -> Self {
         let round = |interval: Interval| (interval.min as f32, interval.max as f32);
-        Self {
-            x: window.x.map(round),
-            y: round(window.y),
-            center: (0.0, 0.0),
-            weight_x: 0.0,
-            limit: f32::INFINITY,
-        }
+        Self::Box { x: window.x.map(round), y: round(window.y) }
     }
 
-    /// The sieve of `window` and of the ellipse `weight_x · dx² + dy² ≤ reach²` about `center`.
+    /// The sieve of the ellipse `weight_x · dx² + dy² ≤ reach²` about `center`, inside `window`.
     fn of_ellipse(window: &Window, center: Coord, weight_x: f64, reach: f64) -> Self {
         let extent = |interval: Interval| interval.min.abs().max(interval.max.abs());
+        let extent = extent(window.x[0]) + extent(window.y);
+        if extent > ELLIPSE_EXTENT_MAX {
+            return Self::of_window(window);
+        }
         // A rounded coordinate is off by 2^-24 of it; differences and sums add a few more.
-        let off = (extent(window.x[0]) + extent(window.y)) * 4.0 * f64::from(f32::EPSILON);
-        let limit = (reach + off) * (reach + off) * (1.0 + 1e-6);
-        Self {
+        let reach = reach + extent * 4.0 * f64::from(f32::EPSILON) + f64::from(f32::MIN_POSITIVE);
+        Self::Ellipse {
             center: (center.x as f32, center.y as f32),
             weight_x: weight_x as f32,
-            limit: limit as f32,
-            ..Self::of_window(window)
+            limit: (reach * reach * (1.0 + 1e-6)) as f32 + f32::MIN_POSITIVE,
         }
     }
 
     /// Whether a position that rounds to (`x`, `y`) may be near. NaN is not.
     #[inline]
     #[must_use]
-    pub fn passes<S: Space>(&self, x: f32, y: f32) -> bool {
-        let inside = |(min, max): (f32, f32), value| (min <= value) & (value <= max);
-        let wrapped = S::WRAPS && inside(self.x[1], x);
-        let (dx, dy) = (x - self.center.0, y - self.center.1);
-        // Written so that infinities, where nothing is known, pass.
-        let outside = self.weight_x * dx * dx + dy * dy > self.limit;
-        (inside(self.x[0], x) | wrapped) & inside(self.y, y) & !outside
+    pub fn passes(&self, x: f32, y: f32) -> bool {
+        match *self {
+            Self::Box { x: [first, second], y: rows } => {
+                let inside = |(min, max): (f32, f32), value| (min <= value) & (value <= max);
+                (inside(first, x) | inside(second, x)) & inside(rows, y)
+            }
+            Self::Ellipse { center, weight_x, limit } => {
+                let (dx, dy) = (x - center.0, y - center.1);
+                weight_x * dx * dx + dy * dy <= limit
+            }
+        }
     }
 }
 
@@ -479,7 +493,7 @@ mod tests {
         let key = S::key(&probe, to);
         let sieve = S::sieve(&probe, &S::window(&probe, key), key);
         let (x, y) = (to.x as f32, to.y as f32);
-        prop_assert!(sieve.passes::<S>(x, y), "{a:?} {to:?} {sieve:?}");
+        prop_assert!(sieve.passes(x, y), "{a:?} {to:?} {sieve:?}");
         prop_assert!(key <= S::key_above(&probe, x, y), "{a:?} {to:?}");
         Ok(())
     }
@@ -491,9 +505,9 @@ mod tests {
         let window = Sphere::window(&probe, key);
         let sieve = Sphere::sieve(&probe, &window, key);
         let corner = (window.x[0].max as f32, window.y.max as f32);
-        assert!(!sieve.passes::<Sphere>(corner.0, corner.1));
-        assert!(!sieve.passes::<Sphere>(f32::NAN, f32::NAN));
-        assert!(Sieve::of_window(&window).passes::<Sphere>(corner.0, corner.1));
+        assert!(!sieve.passes(corner.0, corner.1));
+        assert!(!sieve.passes(f32::NAN, f32::NAN));
+        assert!(Sieve::of_window(&window).passes(corner.0, corner.1));
     }
 
     proptest! {

@@ -124,7 +124,7 @@ impl<S: Space> Searcher<S> {
             }
             self.cost.evaluations += self.bounds.len() as u32;
             if self.bounds.len() >= k {
-                return *self.bounds.select_nth_unstable_by(k - 1, f64::total_cmp).1;
+                return member::kth_smallest(&mut self.bounds, k);
             }
             // A strip may have had less than its share: the others make up for it.
             quota *= 2;
@@ -186,35 +186,28 @@ impl<S: Space> Searcher<S> {
     fn pass_sieve(&mut self, index: &StripIndex, window: &Window, sieve: &Sieve) {
         self.cost.rounds += 1;
         self.candidates.clear();
-        let mut strips = index.strips_in(window).peekable();
-        while strips.peek().is_some() {
-            // First the ends of all stretches of rows, then their rows: memory answers several
-            // strips at a time.
-            let mut stretches = [&[][..]; STRIPS_AT_ONCE];
-            let asked = stretches.iter_mut().zip(&mut strips);
-            let count = asked.map(|(rows, strip)| *rows = index.rows(strip, window.y)).count();
-            self.cost.strips += count as u32;
-            for rows in &stretches[..count] {
-                push_passing::<S>(rows, sieve, &mut self.candidates);
+        for strips in index.strips_in(window) {
+            self.cost.strips += strips.len() as u32;
+            for strip in strips {
+                push_passing(index.rows(strip, window.y), sieve, &mut self.candidates);
             }
         }
     }
 }
 
-/// Strips whose rows are looked up together.
-const STRIPS_AT_ONCE: usize = 8;
-
 /// Appends the slots of the rows that pass the sieve. Without a branch on the outcome, which
 /// nothing could predict.
 #[inline]
-fn push_passing<S: Space>(rows: &[Row], sieve: &Sieve, slots: &mut Vec<Slot>) {
-    let mut len = slots.len();
+fn push_passing(rows: &[Row], sieve: &Sieve, slots: &mut Vec<Slot>) {
+    let len = slots.len();
     slots.resize(len + rows.len(), Slot(0));
+    let room = &mut slots[len..];
+    let mut count = 0;
     for row in rows {
-        slots[len] = row.slot;
-        len += usize::from(sieve.passes::<S>(row.x, row.y));
+        room[count] = row.slot;
+        count += usize::from(sieve.passes(row.x, row.y));
     }
-    slots.truncate(len);
+    slots.truncate(len + count);
 }
 
 /// The strips nearest `at`, in number enough to hold `wanted` objects and to be, together, about as
@@ -249,9 +242,6 @@ fn candidate_strips<S: Space>(
 /// h / c, so c · width = h / c.
 fn square_width(index: &StripIndex, home: usize, y: f64, wanted: usize) -> usize {
     let borders = index.strip_borders(home);
-    let reach = |row: &Row| (f64::from(row.y) - y).abs();
-    let rows = index.rows_around(home, y, wanted).iter();
-    // A gap is NaN, which `max` passes over.
-    let stretch = 2.0 * rows.map(reach).fold(0.0, f64::max);
-    (stretch / f64::from(borders.end - borders.start)).sqrt().ceil() as usize
+    let stretch = index.stretch(home, y, wanted);
+    (stretch / (borders.end - borders.start)).sqrt().ceil() as usize
 }

@@ -31,10 +31,58 @@ pub(crate) fn sort(members: &mut [Member], names: &ObjectNames) {
 #[inline]
 pub(crate) fn keep_first(members: &mut Vec<Member>, k: usize, names: &ObjectNames) {
     if k == 0 {
-        members.clear();
-    } else if members.len() > k {
+        return members.clear();
+    }
+    if members.len() <= RANKED_MAX && k <= RANKED_MAX && keep_first_by_rank(members, k) {
+        return;
+    }
+    if members.len() > k {
         members.select_nth_unstable_by(k - 1, |a, b| a.compare(b, names));
         members.truncate(k);
     }
     sort(members, names);
+}
+
+/// The most members that are ordered by counting ranks: n² comparisons, none of them a branch.
+const RANKED_MAX: usize = 40;
+
+/// [`keep_first`] for few members, no two of which have one key; says no if two have.
+#[inline]
+fn keep_first_by_rank(members: &mut Vec<Member>, k: usize) -> bool {
+    let mut keys = [f64::INFINITY; RANKED_MAX];
+    let mut ranked = [Member { key: 0.0, slot: Slot(0) }; RANKED_MAX];
+    let keys = &mut keys[..members.len()];
+    keys.iter_mut().zip(members.iter()).for_each(|(key, member)| *key = member.key);
+    let mut rank_sum = 0;
+    for member in members.iter() {
+        let rank = rank(keys, member.key);
+        ranked[rank] = *member;
+        rank_sum += rank;
+    }
+    // Equal keys share the smaller rank, so the ranks sum to less than 0 + 1 + … + (n - 1).
+    if rank_sum != members.len() * members.len().saturating_sub(1) / 2 {
+        return false;
+    }
+    members.truncate(k);
+    let kept = members.len();
+    members.copy_from_slice(&ranked[..kept]);
+    true
+}
+
+/// How many of `keys` are smaller than `key`.
+#[inline]
+fn rank(keys: &[f64], key: f64) -> usize {
+    keys.iter().map(|&other| usize::from(other < key)).sum()
+}
+
+/// The `k`-th smallest of `keys`, 1 ≤ k ≤ their number; reorders them.
+#[inline]
+pub(crate) fn kth_smallest(keys: &mut [f64], k: usize) -> f64 {
+    if keys.len() <= RANKED_MAX {
+        let at_rank = keys.iter().find(|&&key| rank(keys, key) == k - 1);
+        if let Some(&key) = at_rank {
+            return key;
+        }
+    }
+    *keys.select_nth_unstable_by(k - 1, f64::total_cmp).1
 }

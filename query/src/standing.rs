@@ -86,6 +86,8 @@ const TOUCH_COST: usize = 1;
 const SEARCH_COST: usize = 4;
 /// Bulk epochs after which states are put in order of place again.
 const SORT_EVERY: usize = 64;
+/// States that are read ahead together.
+const READ_AHEAD: usize = 16;
 /// States per piece of parallel work.
 const PIECE: usize = 64;
 
@@ -176,10 +178,13 @@ impl<S: Space> StandingQueries<S> {
         self.listed_for = None;
         self.sort_states();
         let world = World { index: &self.index, names: &self.names, touches: &self.touches };
-        self.states
-            .par_iter_mut()
-            .with_min_len(PIECE)
-            .for_each_init(Searcher::default, |searcher, state| state.recompute(&world, searcher));
+        self.states.par_chunks_mut(READ_AHEAD).for_each_init(
+            Searcher::default,
+            |searcher, states| {
+                states.iter().for_each(|state| state.read_ahead(world.index));
+                states.iter_mut().for_each(|state| state.recompute(&world, searcher));
+            },
+        );
     }
 
     /// Brings the answers up to date that what was touched may have changed.

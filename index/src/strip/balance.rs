@@ -80,6 +80,7 @@ fn split_due(strips: &impl Strips, strip: usize, bounds: Occupancy) -> bool {
         || (len >= 2 * bounds.strip_min() && width(strips, strip).is_some_and(crowded))
 }
 
+/// w·n/h; NaN, which is neither large nor small, where the height is unknown.
 fn shape(width: f32, len: usize, height: f32) -> f32 {
     width * len as f32 / height
 }

@@ -13,8 +13,31 @@ use super::rows::{BuildScratch, Row, Strip};
 use super::{ABSENT, Occupancy, StripIndex};
 use crate::names::Slot;
 
+/// Movers that are read ahead together.
+const READ_AHEAD: usize = 32;
+
 impl StripIndex {
     pub(super) fn move_in_place(&mut self, slots: &[Slot], to: &[Coord]) {
+        for (slots, to) in slots.chunks(READ_AHEAD).zip(to.chunks(READ_AHEAD)) {
+            self.read_ahead(slots, to);
+            self.move_each(slots, to);
+        }
+    }
+
+    /// Reads what moving will read, and does nothing with it: memory answers many such reads at a
+    /// time, while a move waits for one after the other.
+    fn read_ahead(&self, slots: &[Slot], to: &[Coord]) {
+        let mut seen = 0;
+        for (&slot, &at) in slots.iter().zip(to) {
+            for at in [self.positions[slot.index()], at] {
+                let (strip, cell) = self.cell(at);
+                seen ^= self.strips[strip].first_slot(cell).0;
+            }
+        }
+        std::hint::black_box(seen);
+    }
+
+    fn move_each(&mut self, slots: &[Slot], to: &[Coord]) {
         for (&slot, &at) in slots.iter().zip(to) {
             let from = std::mem::replace(&mut self.positions[slot.index()], at);
             let row = Row::new(at, slot);
@@ -51,7 +74,7 @@ impl StripIndex {
     /// Splits and merges until every strip is as it should be or cannot be.
     pub(super) fn restore_balance(&mut self) {
         if self.needs_retuning() {
-            return self.rebuild(&[], &[]);
+            self.rebuild(&[], &[]);
         }
         let lowers = self.directory.lowers().to_vec();
         let (strips, bounds, scratch) = (&mut self.strips, self.occupancy, &mut self.scratch);

@@ -162,8 +162,8 @@ impl StripIndex {
             self.rebuild(slots, to);
         } else {
             self.move_in_place(slots, to);
-            self.restore_balance();
         }
+        self.restore_balance();
     }
 
     /// Takes `slots` out; the absent are passed over.
@@ -251,13 +251,27 @@ impl StripIndex {
 
     /// The strips that `window` meets, each once.
     #[inline]
-    pub fn strips_in(&self, window: &Window) -> impl Iterator<Item = usize> + use<> {
-        let [first, second] = window.x.map(|x| self.directory.meeting(x.min as f32, x.max as f32));
+    #[must_use]
+    pub fn strips_in(&self, window: &Window) -> [Range<usize>; 2] {
+        let [first, mut second] =
+            window.x.map(|x| self.directory.meeting(x.min as f32, x.max as f32));
         // The two intervals may end and begin in one strip.
-        let (low, high) =
-            if first.start <= second.start { (first, second) } else { (second, first) };
-        let high = if high.is_empty() { 0..0 } else { high.start.max(low.end)..high.end };
-        low.chain(high)
+        if second.start < first.end && first.start < second.end {
+            if second.start < first.start {
+                second.end = first.start;
+            } else {
+                second.start = first.end;
+            }
+        }
+        [first, second]
+    }
+
+    /// How long a stretch of y about `y` holds `count` objects of `strip`, roughly; looks at counts
+    /// only.
+    #[inline]
+    #[must_use]
+    pub fn stretch(&self, strip: usize, y: f64, count: usize) -> f32 {
+        self.strips[strip].stretch(y as f32, count)
     }
 
     /// The objects of `strip` whose y lies in the closed interval, and some others, some rows of

@@ -10,6 +10,8 @@
 //! y is scanned as one slice, gaps and all. Rows are 12 bytes: half the memory of exact positions
 //! to move at every epoch, and to read for a query.
 
+use std::ops::RangeInclusive;
+
 use geo::Coord;
 
 use super::ruler::Ruler;
@@ -167,31 +169,49 @@ impl Strip {
         &self.rows[self.starts[first] as usize..self.starts[last + 1] as usize]
     }
 
+    /// How long a stretch of y about `y` holds `count` objects, by the ruler and the cells' counts.
+    #[inline]
+    pub(super) fn stretch(&self, y: f32, count: usize) -> f32 {
+        let cells = self.cells_around(y, count);
+        self.ruler.floor(*cells.end() + 1) - self.ruler.floor(*cells.start())
+    }
+
     /// The rows of at least `count` objects around `y`, or all rows.
     #[inline]
     pub(super) fn rows_around(&self, y: f32, count: usize) -> &[Row] {
-        if self.len <= count {
-            return &self.rows;
-        }
+        let cells = self.cells_around(y, count);
+        &self.rows[self.starts[*cells.start()] as usize..self.starts[*cells.end() + 1] as usize]
+    }
+
+    /// The fewest cells about `y` that hold `count` objects, or all cells.
+    #[inline]
+    fn cells_around(&self, y: f32, count: usize) -> RangeInclusive<usize> {
+        let top = self.lens.len() - 1;
         let cell = self.ruler.cell(y);
         let (mut first, mut last, mut seen) = (cell, cell, self.lens[cell] as usize);
-        while seen < count {
+        while seen < count && (first > 0 || last < top) {
             if first > 0 {
                 first -= 1;
                 seen += self.lens[first] as usize;
             }
-            if last + 1 < self.lens.len() {
+            if last < top {
                 last += 1;
                 seen += self.lens[last] as usize;
             }
         }
-        &self.rows[self.starts[first] as usize..self.starts[last + 1] as usize]
+        first..=last
     }
 
     /// The cell of `y`.
     #[inline]
     pub(super) fn cell(&self, y: f32) -> usize {
         self.ruler.cell(y)
+    }
+
+    /// What the first row of `cell` holds; to be read ahead.
+    #[inline]
+    pub(super) fn first_slot(&self, cell: usize) -> Slot {
+        self.rows.get(self.starts[cell] as usize).map_or(NOBODY, |row| row.slot)
     }
 
     /// Adds the rows of all objects to `entries`.
