@@ -9,8 +9,13 @@
 //! A table of equal steps over x gives the least strip that a step can meet; what remains is at
 //! most a short walk over the borders, or a binary search where many borders crowd into one step.
 
+use super::ruler::nearest;
+
 /// Table steps per strip: more steps, fewer borders in one, more memory.
 const STEPS_PER_STRIP: usize = 16;
+
+/// The most steps of the table.
+const STEPS_MAX: usize = 1 << 20;
 
 /// Borders in one step of the table from which a binary search beats walking.
 const WALK_MAX: usize = 4;
@@ -24,6 +29,7 @@ pub(super) struct Directory {
     table: Vec<u32>,
     origin: f32,
     steps_per_x: f32,
+    last_step: f32,
 }
 
 impl Default for Directory {
@@ -39,15 +45,13 @@ impl Directory {
         lower.push(f32::INFINITY);
         let strip_count = lower.len() - 1;
         let (first, last) = (lower[1], lower[strip_count - 1]);
-        let step_count = (strip_count * STEPS_PER_STRIP).next_power_of_two();
-        let steps_per_x = if strip_count > 2 {
-            ((step_count - 1) as f32 / (last - first)).min(f32::MAX)
-        } else {
-            0.0
-        };
+        let step_count = (strip_count * STEPS_PER_STRIP).next_power_of_two().min(STEPS_MAX);
+        let last_step = (step_count - 1) as f32;
+        let steps_per_x =
+            if strip_count > 2 { (last_step / (last - first)).min(f32::MAX) } else { 0.0 };
         let origin = if strip_count > 1 { first } else { 0.0 };
         let mut directory =
-            Self { borders: lower, table: vec![0; step_count + 1], origin, steps_per_x };
+            Self { borders: lower, table: vec![0; step_count + 1], origin, steps_per_x, last_step };
         directory.fill_table(step_count);
         directory
     }
@@ -65,7 +69,7 @@ impl Directory {
     /// The table's step of `x`: rises with x, which is all that the table relies on.
     #[inline]
     fn step(&self, x: f32) -> usize {
-        (((x - self.origin) * self.steps_per_x) as usize).min(self.table.len() - 2)
+        nearest(((x - self.origin) * self.steps_per_x).max(0.0).min(self.last_step)) as usize
     }
 
     /// How many strips there are.

@@ -11,10 +11,8 @@
 //! The outermost objects, some sixty-fourths of all on either side, have a few steps of their own.
 //! So neither a far outlier nor two distant crowds on one meridian flatten the rest.
 
-use std::ops::Range;
-
-/// Steps in the tails and in the middle.
-const ZONE_STEPS: [Range<usize>; 3] = [0..8, 8..56, 56..64];
+/// Steps in the lower tail, the middle and the upper tail.
+const ZONE_STEPS: [usize; 3] = [8, 48, 8];
 /// Steps of a ruler.
 const STEPS: usize = 64;
 
@@ -24,12 +22,12 @@ const TAIL: usize = 2;
 
 /// Objects per cell aimed at: fewer, more exact scans; more, fewer cell bounds to keep.
 const CELL_TARGET: usize = 6;
+/// The most cells of a step that are told apart.
+const CELLS_MAX: f32 = ((1 << 22) - 1) as f32;
 
 /// A monotone map from y to `0..cell_count`.
 #[derive(Clone, Debug)]
 pub(super) struct Ruler {
-    /// Where the middle and the upper tail begin.
-    begins: [f32; 2],
     zones: [Zone; 3],
     height: f32,
     /// The first cell of each step, and behind the last the number of cells.
@@ -39,7 +37,7 @@ pub(super) struct Ruler {
 /// A range of y with steps of one height.
 #[derive(Clone, Copy, Debug, Default)]
 struct Zone {
-    origin: f32,
+    low: f32,
     steps_per_y: f32,
     y_per_step: f32,
 }
@@ -48,18 +46,31 @@ impl Zone {
     fn new(low: f32, high: f32, steps: usize) -> Self {
         let (steps_per_y, y_per_step) = (steps as f32 / (high - low), (high - low) / steps as f32);
         if steps_per_y.is_finite() && y_per_step.is_finite() {
-            Self { origin: low, steps_per_y, y_per_step }
+            Self { low, steps_per_y, y_per_step }
         } else {
-            Self { origin: low, steps_per_y: 0.0, y_per_step: 0.0 }
+            Self { low, steps_per_y: 0.0, y_per_step: 0.0 }
         }
+    }
+
+    /// How many of the zone's steps lie below `y`.
+    #[inline]
+    fn steps_below(&self, y: f32, steps: usize) -> f32 {
+        ((y - self.low) * self.steps_per_y).max(0.0).min(steps as f32)
     }
 }
 
+/// The integer nearest `value`, which must lie in 0..2²²: added to 2²³, it is in the lowest bits.
+/// Rises with `value`, and costs two instructions where a cast would cost eight.
+#[inline]
+pub(super) fn nearest(value: f32) -> u32 {
+    const SHIFT: u32 = 1 << 23;
+    (value + SHIFT as f32).to_bits() & (SHIFT - 1)
+}
+
 impl Default for Ruler {
-    /// All y in the first cell of the middle.
+    /// All y in the first cell.
     fn default() -> Self {
         Self {
-            begins: [f32::NEG_INFINITY, f32::INFINITY],
             zones: [Zone::default(); 3],
             height: f32::NAN,
             first_cells: std::array::from_fn(|step| step as u32),
@@ -80,11 +91,9 @@ impl Ruler {
         let (low, high) = (sample[tail], sample[sample.len() - 1 - tail]);
         let (min, max) = ys.clone().fold((low, high), |(min, max), y| (min.min(y), max.max(y)));
         ruler.height = 2.0 * (sample[sample.len() * 3 / 4] - sample[sample.len() / 4]);
-        ruler.begins = [low, high];
         let ends = [min, low, high, max];
-        ruler.zones = std::array::from_fn(|zone| {
-            Zone::new(ends[zone], ends[zone + 1], ZONE_STEPS[zone].len())
-        });
+        ruler.zones =
+            std::array::from_fn(|zone| Zone::new(ends[zone], ends[zone + 1], ZONE_STEPS[zone]));
         let mut counts = [0usize; STEPS];
         for y in ys {
             counts[ruler.step(y).0] += 1;
@@ -108,14 +117,15 @@ impl Ruler {
         self.first_cells[STEPS] as usize
     }
 
-    /// The step of `y`, and how far into it y lies, from 0 (and below) to 1 (and above).
+    /// The step of `y`, and how far into it y lies, from 0 to 1.
     #[inline]
     fn step(&self, y: f32) -> (usize, f32) {
-        let zone = usize::from(y >= self.begins[0]) + usize::from(y >= self.begins[1]);
-        let steps = &ZONE_STEPS[zone];
-        let at = (y - self.zones[zone].origin) * self.zones[zone].steps_per_y;
-        let step = (at as usize).min(steps.end - steps.start - 1);
-        (steps.start + step, at - step as f32)
+        let [lower, middle, upper] = &self.zones;
+        let below = lower.steps_below(y, ZONE_STEPS[0])
+            + middle.steps_below(y, ZONE_STEPS[1])
+            + upper.steps_below(y, ZONE_STEPS[2]);
+        let step = nearest((below - 0.5).max(0.0)).min(STEPS as u32 - 1);
+        (step as usize, below - step as i32 as f32)
     }
 
     /// The cell of `y`; never falls as y rises.
@@ -123,21 +133,23 @@ impl Ruler {
     pub(super) fn cell(&self, y: f32) -> usize {
         let (step, inside) = self.step(y);
         let (first, next) = (self.first_cells[step], self.first_cells[step + 1]);
-        let offset = (inside * (next - first) as f32) as u32;
+        let cells = (next - first) as i32 as f32;
+        let offset = nearest((inside * cells - 0.5).max(0.0).min(CELLS_MAX));
         (first + offset.min(next - first - 1)) as usize
     }
 
     /// Where `cell` begins, roughly.
-    #[inline]
     pub(super) fn floor(&self, cell: usize) -> f32 {
         let cell = cell as u32;
         let step = self.first_cells[1..STEPS].partition_point(|&first| first <= cell);
         let (first, next) = (self.first_cells[step], self.first_cells[step + 1]);
         let inside = (cell - first) as f32 / (next - first) as f32;
-        let zone =
-            usize::from(step >= ZONE_STEPS[1].start) + usize::from(step >= ZONE_STEPS[2].start);
-        let steps = (step - ZONE_STEPS[zone].start) as f32 + inside;
-        self.zones[zone].origin + steps * self.zones[zone].y_per_step
+        let (mut zone, mut begin) = (0, 0);
+        while step >= begin + ZONE_STEPS[zone] {
+            begin += ZONE_STEPS[zone];
+            zone += 1;
+        }
+        self.zones[zone].low + ((step - begin) as f32 + inside) * self.zones[zone].y_per_step
     }
 }
 
