@@ -66,8 +66,8 @@ const STRIPS_AHEAD: usize = 16;
 const ROWS_PER_LINE: usize = 5;
 /// A window is made anew when the disc has shrunk to this share of its key: half the radius.
 const SHRUNK: f64 = 0.25;
-/// A bound is looked for anew when the old one has grown to so many times its key: twice the radius.
-const STRETCHED: f64 = 4.0;
+/// A bound is looked for anew when the old one has grown to so many times its key.
+const STRETCHED: f64 = 2.0;
 
 impl<S: Space> QueryState<S> {
     pub(crate) fn new(kind: Kind) -> Self {

@@ -59,17 +59,20 @@ impl Directory {
     fn fill_table(&mut self, step_count: usize) {
         let mut strip = 0;
         for step in 0..=step_count {
-            while strip + 2 < self.borders.len() && self.step(self.borders[strip + 1]) < step {
+            while strip + 2 < self.borders.len()
+                && (self.step(self.borders[strip + 1]) as usize) < step
+            {
                 strip += 1;
             }
             self.table[step] = u32::try_from(strip).expect("fewer than 2^32 strips");
         }
     }
 
-    /// The table's step of `x`: rises with x, which is all that the table relies on.
+    /// The table's step of `x`: rises with x, which is all that the table relies on. Plain
+    /// arithmetic, for many x at once.
     #[inline]
-    fn step(&self, x: f32) -> usize {
-        nearest(((x - self.origin) * self.steps_per_x).max(0.0).min(self.last_step)) as usize
+    pub(super) fn step(&self, x: f32) -> u32 {
+        nearest(((x - self.origin) * self.steps_per_x).max(0.0).min(self.last_step))
     }
 
     /// How many strips there are.
@@ -81,9 +84,15 @@ impl Directory {
     /// The strip that holds `x`.
     #[inline]
     pub(super) fn locate(&self, x: f32) -> usize {
+        self.locate_in(self.step(x), x)
+    }
+
+    /// The strip that holds `x`, which lies in `step` of the table.
+    #[inline]
+    pub(super) fn locate_in(&self, step: u32, x: f32) -> usize {
         // +∞ and NaN would walk past the last border.
         let x = x.min(f32::MAX);
-        let step = self.step(x);
+        let step = step as usize;
         let (mut strip, last) = (self.table[step] as usize, self.table[step + 1] as usize);
         if last - strip > WALK_MAX {
             return strip

@@ -21,7 +21,9 @@ use super::{Occupancy, StripIndex};
 use crate::names::Slot;
 
 /// Objects per chunk: 16 bytes each in, 12 out.
-const CHUNK: usize = 1 << 15;
+const CHUNK: usize = 1 << 16;
+/// Objects of a chunk that are written and looked at together, in the first-level cache.
+const BLOCK: usize = 1 << 10;
 
 /// Working memory of a rebuild, kept between epochs.
 #[derive(Debug, Default)]
@@ -73,10 +75,7 @@ impl StripIndex {
         let group = |(index, (chunk, positions)): (usize, (&mut Chunk, &mut [Coord]))| {
             let first = index * CHUNK;
             let start = slots.partition_point(|slot| slot.index() < first);
-            let end = slots.partition_point(|slot| slot.index() < first + CHUNK);
-            let entered = write_positions(positions, first, &slots[start..end], &to[start..end]);
-            chunk.group(directory, positions, first);
-            entered
+            chunk.group(directory, positions, first, (&slots[start..], &to[start..]))
         };
         let all = chunks.par_iter_mut().zip(self.positions.par_chunks_mut(CHUNK)).enumerate();
         self.len += all.map(group).sum::<usize>();
@@ -95,17 +94,28 @@ fn write_positions(positions: &mut [Coord], first: usize, slots: &[Slot], to: &[
 }
 
 impl Chunk {
-    /// Groups the present objects of `positions` by strip; the first has slot `first_slot`.
-    fn group(&mut self, directory: &Directory, positions: &[Coord], first_slot: usize) {
+    /// Writes the movers' positions and groups the present objects by strip. The first position has
+    /// slot `first_slot`; the movers are in order of slots from there on. Says how many entered.
+    fn group(
+        &mut self,
+        directory: &Directory,
+        positions: &mut [Coord],
+        first_slot: usize,
+        (mut slots, mut to): (&[Slot], &[Coord]),
+    ) -> usize {
         let absent = directory.len();
         self.cuts.clear();
         self.cuts.resize(absent + 2, 0);
         self.strips.clear();
-        self.strips.extend(positions.iter().map(|at| {
-            let strip = if at.x.is_nan() { absent } else { directory.locate(at.x as f32) };
-            self.cuts[strip + 1] += 1;
-            strip as u32
-        }));
+        let mut entered = 0;
+        for (index, block) in positions.chunks_mut(BLOCK).enumerate() {
+            let first = first_slot + index * BLOCK;
+            let near = &slots[..slots.len().min(BLOCK)];
+            let count = near.partition_point(|slot| slot.index() < first + block.len());
+            entered += write_positions(block, first, &slots[..count], &to[..count]);
+            (slots, to) = (&slots[count..], &to[count..]);
+            self.count_strips(directory, block);
+        }
         for strip in 0..=absent {
             self.cuts[strip + 1] += self.cuts[strip];
         }
@@ -117,6 +127,19 @@ impl Chunk {
             *row += 1;
         }
         self.cuts.truncate(absent + 1);
+        entered
+    }
+
+    /// Finds and counts the strips of some positions.
+    fn count_strips(&mut self, directory: &Directory, positions: &[Coord]) {
+        let start = self.strips.len();
+        self.strips.extend(positions.iter().map(|at| directory.step(at.x as f32)));
+        for (at, strip) in positions.iter().zip(&mut self.strips[start..]) {
+            let found = directory.locate_in(*strip, at.x as f32);
+            let found = if at.x.is_nan() { directory.len() } else { found };
+            self.cuts[found + 1] += 1;
+            *strip = found as u32;
+        }
     }
 
     fn strip(&self, strip: usize) -> &[Row] {

@@ -68,6 +68,7 @@ pub(super) struct Strip {
 /// Working memory of [`Strip::build`], kept between calls.
 #[derive(Debug, Default)]
 pub(super) struct BuildScratch {
+    below: Vec<f32>,
     cells: Vec<u32>,
 }
 
@@ -125,14 +126,16 @@ impl Strip {
     ) -> f32 {
         self.lens.clear();
         self.lens.resize(self.ruler.cell_count(), 0);
-        scratch.cells.clear();
+        scratch.below.clear();
         for piece in pieces {
-            scratch.cells.extend(piece.iter().map(|entry| {
-                let cell = self.ruler.cell(entry.y);
-                self.lens[cell] += 1;
-                cell as u32
-            }));
+            scratch.below.extend(piece.iter().map(|row| self.ruler.steps_below(row.y)));
         }
+        scratch.cells.clear();
+        scratch.cells.extend(scratch.below.iter().map(|&below| {
+            let cell = self.ruler.cell_at(below);
+            self.lens[cell] += 1;
+            cell as u32
+        }));
         let mates: u64 = self.lens.iter().map(|&len| u64::from(len) * u64::from(len)).sum();
         (mates + CELL_COST * self.lens.len() as u64) as f32 / self.len.max(1) as f32
     }

@@ -67,6 +67,12 @@ pub(super) fn nearest(value: f32) -> u32 {
     (value + SHIFT as f32).to_bits() & (SHIFT - 1)
 }
 
+/// The step that begins where `below` steps lie below.
+#[inline]
+fn step_at(below: f32) -> usize {
+    nearest((below - 0.5).max(0.0)).min(STEPS as u32 - 1) as usize
+}
+
 impl Default for Ruler {
     /// All y in the first cell.
     fn default() -> Self {
@@ -96,7 +102,7 @@ impl Ruler {
             std::array::from_fn(|zone| Zone::new(ends[zone], ends[zone + 1], ZONE_STEPS[zone]));
         let mut counts = [0usize; STEPS];
         for y in ys {
-            counts[ruler.step(y).0] += 1;
+            counts[step_at(ruler.steps_below(y))] += 1;
         }
         for (step, count) in counts.into_iter().enumerate() {
             let cells = u32::try_from((count / CELL_TARGET).max(1)).expect("cells fit 32 bits");
@@ -117,25 +123,29 @@ impl Ruler {
         self.first_cells[STEPS] as usize
     }
 
-    /// The step of `y`, and how far into it y lies, from 0 to 1.
+    /// How many steps lie below `y`; never falls as y rises. Plain arithmetic, for many y at once.
     #[inline]
-    fn step(&self, y: f32) -> (usize, f32) {
+    pub(super) fn steps_below(&self, y: f32) -> f32 {
         let [lower, middle, upper] = &self.zones;
-        let below = lower.steps_below(y, ZONE_STEPS[0])
+        lower.steps_below(y, ZONE_STEPS[0])
             + middle.steps_below(y, ZONE_STEPS[1])
-            + upper.steps_below(y, ZONE_STEPS[2]);
-        let step = nearest((below - 0.5).max(0.0)).min(STEPS as u32 - 1);
-        (step as usize, below - step as i32 as f32)
+            + upper.steps_below(y, ZONE_STEPS[2])
     }
 
-    /// The cell of `y`; never falls as y rises.
+    /// The cell above which `below` steps lie; never falls as they rise.
+    #[inline]
+    pub(super) fn cell_at(&self, below: f32) -> usize {
+        let step = step_at(below);
+        let (first, next) = (self.first_cells[step], self.first_cells[step + 1]);
+        let inside = (below - step as i32 as f32) * (next - first) as i32 as f32;
+        let offset = nearest((inside - 0.5).max(0.0).min(CELLS_MAX));
+        (first + offset.min(next - first - 1)) as usize
+    }
+
+    /// The cell of `y`.
     #[inline]
     pub(super) fn cell(&self, y: f32) -> usize {
-        let (step, inside) = self.step(y);
-        let (first, next) = (self.first_cells[step], self.first_cells[step + 1]);
-        let cells = (next - first) as i32 as f32;
-        let offset = nearest((inside * cells - 0.5).max(0.0).min(CELLS_MAX));
-        (first + offset.min(next - first - 1)) as usize
+        self.cell_at(self.steps_below(y))
     }
 
     /// Where `cell` begins, roughly.
