@@ -13,60 +13,86 @@ use super::rows::{BuildScratch, Row, Strip};
 use super::{ABSENT, Occupancy, StripIndex};
 use crate::names::Slot;
 
-/// Movers that are read ahead together.
-const READ_AHEAD: usize = 32;
+/// Movers that are looked up together.
+const BATCH: usize = 64;
+
+/// A strip and a cell in it.
+type Place = (u32, u32);
+
+/// A mover with where it was (NaN if nowhere) and where it will be.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Move {
+    from: Coord,
+    row: Row,
+    old: Place,
+    new: Place,
+}
 
 impl StripIndex {
     pub(super) fn move_in_place(&mut self, slots: &[Slot], to: &[Coord]) {
-        for (slots, to) in slots.chunks(READ_AHEAD).zip(to.chunks(READ_AHEAD)) {
-            self.read_ahead(slots, to);
-            self.move_each(slots, to);
+        let mut batch = std::mem::take(&mut self.batch);
+        for (slots, to) in slots.chunks(BATCH).zip(to.chunks(BATCH)) {
+            self.look_up(slots, to, &mut batch);
+            for done in 0..batch.len() {
+                if self.move_one(batch[done]) {
+                    // A strip was built anew and has other cells.
+                    batch[done + 1..].iter_mut().for_each(|later| self.place(later));
+                }
+            }
         }
+        self.batch = batch;
     }
 
-    /// Reads what moving will read, and does nothing with it: memory answers many such reads at a
-    /// time, while a move waits for one after the other.
-    fn read_ahead(&self, slots: &[Slot], to: &[Coord]) {
+    /// Writes the new positions, finds the movers' cells and reads these once: memory answers many
+    /// such reads at a time, while a move would wait for one after the other.
+    fn look_up(&mut self, slots: &[Slot], to: &[Coord], batch: &mut Vec<Move>) {
+        batch.clear();
+        batch.extend(slots.iter().zip(to).map(|(&slot, &at)| {
+            let from = std::mem::replace(&mut self.positions[slot.index()], at);
+            Move { from, row: Row::new(at, slot), old: (0, 0), new: (0, 0) }
+        }));
         let mut seen = 0;
-        for (&slot, &at) in slots.iter().zip(to) {
-            for at in [self.positions[slot.index()], at] {
-                let (strip, cell) = self.cell(at);
-                seen ^= self.strips[strip].first_slot(cell).0;
-            }
+        for next in batch.iter_mut() {
+            self.place(next);
+            let (old, new) = (next.old, next.new);
+            seen ^= self.strips[old.0 as usize].read_ahead(old.1 as usize);
+            seen ^= self.strips[new.0 as usize].read_ahead(new.1 as usize);
         }
         std::hint::black_box(seen);
     }
 
-    fn move_each(&mut self, slots: &[Slot], to: &[Coord]) {
-        for (&slot, &at) in slots.iter().zip(to) {
-            let from = std::mem::replace(&mut self.positions[slot.index()], at);
-            let row = Row::new(at, slot);
-            let (strip, cell) = self.cell(at);
-            if from.x.is_nan() {
-                self.len += 1;
-            } else {
-                let (old_strip, old_cell) = self.cell(from);
-                if (old_strip, old_cell) == (strip, cell) {
-                    self.strips[strip].overwrite(cell, row);
-                    continue;
-                }
-                self.strips[old_strip].remove(old_cell, slot);
-            }
-            self.strips[strip].insert(cell, row, &mut self.scratch);
-        }
+    #[inline]
+    fn place(&self, next: &mut Move) {
+        next.old = self.cell(next.from.x as f32, next.from.y as f32);
+        next.new = self.cell(next.row.x, next.row.y);
     }
 
-    /// The strip and the cell in it where an object at `at` belongs.
+    /// Carries out a move; says whether a strip was built anew for it.
     #[inline]
-    fn cell(&self, at: Coord) -> (usize, usize) {
-        let strip = self.directory.locate(at.x as f32);
-        (strip, self.strips[strip].cell(at.y as f32))
+    fn move_one(&mut self, next: Move) -> bool {
+        let Move { from, row, old, new } = next;
+        if from.x.is_nan() {
+            self.len += 1;
+        } else if old == new {
+            self.strips[new.0 as usize].overwrite(new.1 as usize, row);
+            return false;
+        } else {
+            self.strips[old.0 as usize].remove(old.1 as usize, row.slot);
+        }
+        self.strips[new.0 as usize].insert(new.1 as usize, row, &mut self.scratch)
+    }
+
+    /// The strip and the cell in it where an object belongs.
+    #[inline]
+    fn cell(&self, x: f32, y: f32) -> Place {
+        let strip = self.directory.locate(x);
+        (strip as u32, self.strips[strip].cell(y) as u32)
     }
 
     pub(super) fn remove_in_place(&mut self, slot: Slot) {
         let Some(at) = self.position(slot) else { return };
-        let (strip, cell) = self.cell(at);
-        self.strips[strip].remove(cell, slot);
+        let (strip, cell) = self.cell(at.x as f32, at.y as f32);
+        self.strips[strip as usize].remove(cell as usize, slot);
         self.positions[slot.index()] = ABSENT;
         self.len -= 1;
     }

@@ -118,6 +118,7 @@ pub struct StripIndex {
     layout_version: u64,
     staging: rebuild::Staging,
     scratch: BuildScratch,
+    batch: Vec<in_place::Move>,
 }
 
 impl Default for StripIndex {
@@ -145,6 +146,7 @@ impl StripIndex {
             layout_version: 0,
             staging: rebuild::Staging::default(),
             scratch: BuildScratch::default(),
+            batch: Vec::new(),
         };
         index.strips[0].build(std::iter::empty(), &mut index.scratch);
         index

@@ -211,10 +211,12 @@ impl Strip {
         self.ruler.cell(y)
     }
 
-    /// What the first row of `cell` holds; to be read ahead.
+    /// Reads what a move into or out of `cell` will read; the value means nothing.
     #[inline]
-    pub(super) fn first_slot(&self, cell: usize) -> Slot {
-        self.rows.get(self.starts[cell] as usize).map_or(NOBODY, |row| row.slot)
+    pub(super) fn read_ahead(&self, cell: usize) -> u32 {
+        let (start, len) = (self.starts[cell], self.lens[cell]);
+        let ends = [start, start + len].map(|row| self.rows.get(row as usize));
+        ends.iter().flatten().fold(0, |seen, row| seen ^ row.slot.0)
     }
 
     /// Adds the rows of all objects to `entries`.
@@ -250,9 +252,9 @@ impl Strip {
         self.uncut_for = self.uncut_for.saturating_sub(1);
     }
 
-    /// Puts an object into `cell`.
+    /// Puts an object into `cell`; says whether the strip had to be built anew for it.
     #[inline]
-    pub(super) fn insert(&mut self, cell: usize, entry: Row, scratch: &mut BuildScratch) {
+    pub(super) fn insert(&mut self, cell: usize, entry: Row, scratch: &mut BuildScratch) -> bool {
         let row = self.starts[cell] + self.lens[cell];
         if row == self.starts[cell + 1] && !self.shift_up(cell) && !self.shift_down(cell) {
             let mut entries = Vec::with_capacity(self.len + 1);
@@ -261,13 +263,14 @@ impl Strip {
             let uncut_for = self.uncut_for;
             self.build(std::iter::once(entries.as_slice()), scratch);
             self.uncut_for = uncut_for.saturating_sub(1);
-            return;
+            return true;
         }
         let row = (self.starts[cell] + self.lens[cell]) as usize;
         self.rows[row] = entry;
         self.lens[cell] += 1;
         self.len += 1;
         self.uncut_for = self.uncut_for.saturating_sub(1);
+        false
     }
 
     #[inline]
