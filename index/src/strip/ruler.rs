@@ -134,6 +134,7 @@ impl Ruler {
 
     /// The cell above which `below` steps lie; never falls as they rise.
     #[inline]
+    #[allow(clippy::manual_clamp, reason = "`max` turns NaN into 0, `clamp` would not")]
     pub(super) fn cell_at(&self, below: f32) -> usize {
         let step = step_at(below);
         let (first, next) = (self.first_cells[step], self.first_cells[step + 1]);
