@@ -1,9 +1,12 @@
 //! Influence: for every strip, the standing questions whose disc meets it.
 //!
 //! An epoch asks only the lists of the strips it touched, so a strip where nothing moves costs
-//! nothing, however many questions look at it.
+//! nothing, however many questions look at it. A list holds the questions' windows, rounded to 32
+//! bits, so that most questions are passed over without a look at anything else.
 
 use std::ops::Range;
+
+use dunlin_index::Window;
 
 /// The strips that a question is listed in: up to two ranges, where its window wraps.
 pub(crate) type ListedIn = [Range<usize>; 2];
@@ -11,10 +14,27 @@ pub(crate) type ListedIn = [Range<usize>; 2];
 /// A question listed nowhere.
 pub(crate) const NOWHERE: ListedIn = [0..0, 0..0];
 
+/// A question on a list, with a box that holds its window.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Listed {
+    pub(crate) question: u32,
+    pub(crate) x: (f32, f32),
+    pub(crate) y: (f32, f32),
+}
+
+impl Listed {
+    fn new(question: u32, window: &Window) -> Self {
+        let wraps = !window.x[1].is_empty();
+        let all = (f32::NEG_INFINITY, f32::INFINITY);
+        let x = if wraps { all } else { (window.x[0].min as f32, window.x[0].max as f32) };
+        Self { question, x, y: (window.y.min as f32, window.y.max as f32) }
+    }
+}
+
 /// Questions by strip.
 #[derive(Debug, Default)]
 pub(crate) struct DiscLists {
-    lists: Vec<Vec<u32>>,
+    lists: Vec<Vec<Listed>>,
 }
 
 impl DiscLists {
@@ -24,10 +44,11 @@ impl DiscLists {
         self.lists.iter_mut().for_each(Vec::clear);
     }
 
-    /// Lists `question` in the strips `listed`.
-    pub(crate) fn add(&mut self, question: u32, listed: &ListedIn) {
+    /// Lists `question` in the strips `listed`, which its `window` meets.
+    pub(crate) fn add(&mut self, question: u32, window: &Window, listed: &ListedIn) {
+        let entry = Listed::new(question, window);
         for strip in listed.iter().cloned().flatten() {
-            self.lists[strip].push(question);
+            self.lists[strip].push(entry);
         }
     }
 
@@ -35,13 +56,13 @@ impl DiscLists {
     pub(crate) fn remove(&mut self, question: u32, listed: &ListedIn) {
         for strip in listed.iter().cloned().flatten() {
             let list = &mut self.lists[strip];
-            let row = list.iter().position(|&other| other == question);
+            let row = list.iter().position(|entry| entry.question == question);
             list.swap_remove(row.expect("a listed question is on the list"));
         }
     }
 
     /// The questions whose disc meets `strip`.
-    pub(crate) fn of(&self, strip: usize) -> &[u32] {
+    pub(crate) fn of(&self, strip: usize) -> &[Listed] {
         &self.lists[strip]
     }
 }

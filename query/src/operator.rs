@@ -10,7 +10,7 @@ use std::collections::BinaryHeap;
 use dunlin_index::{Coord, Slot, Space};
 use dunlin_stream::{Epoch, Operator, Timestamp};
 
-use crate::standing::{AnswerChange, StandingQueries};
+use crate::standing::StandingQueries;
 
 /// Reports of positions, in columns.
 #[derive(Clone, Copy, Debug)]
@@ -140,7 +140,6 @@ impl<S: Space> Operator for StandingOperator<S> {
             self.row[slot.index()] = NO_ROW;
         }
         self.to.clear();
-        let changed = |&number: &usize| self.queries.change(number) == AnswerChange::Reordered;
-        out.extend((0..self.queries.query_count()).filter(changed));
+        self.queries.reordered(out);
     }
 }

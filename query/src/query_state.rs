@@ -44,6 +44,8 @@ pub(crate) enum Kind {
 /// A standing question with its answer.
 #[derive(Debug)]
 pub(crate) struct QueryState<S: Space> {
+    /// In the order of registration.
+    pub(crate) number: u32,
     pub(crate) kind: Kind,
     /// In answer order.
     pub(crate) members: Vec<Member>,
@@ -53,7 +55,9 @@ pub(crate) struct QueryState<S: Space> {
     /// Where the answer was measured from; absent where the focus is.
     center: Option<(Coord, S::Probe)>,
     /// Every object that could be a member lies in it.
-    window: Window,
+    pub(crate) window: Window,
+    /// The window is not the one that the lists have.
+    pub(crate) is_window_new: bool,
     /// The key for which `window` was made.
     window_key: f64,
     pub(crate) listed: ListedIn,
@@ -70,14 +74,16 @@ const SHRUNK: f64 = 0.25;
 const STRETCHED: f64 = 2.0;
 
 impl<S: Space> QueryState<S> {
-    pub(crate) fn new(kind: Kind) -> Self {
+    pub(crate) fn new(number: u32, kind: Kind) -> Self {
         Self {
+            number,
             kind,
             members: Vec::new(),
             previous: Vec::new(),
             change: AnswerChange::Unchanged,
             center: None,
             window: Window::EMPTY,
+            is_window_new: true,
             window_key: 0.0,
             listed: NOWHERE,
             answered: false,
@@ -91,7 +97,7 @@ impl<S: Space> QueryState<S> {
         }
     }
 
-    fn focus_slot(&self) -> Option<Slot> {
+    pub(crate) fn focus_slot(&self) -> Option<Slot> {
         match self.focus()? {
             SlotFocus::Object(slot) => Some(slot),
             SlotFocus::Point(_) => None,
@@ -119,13 +125,12 @@ impl<S: Space> QueryState<S> {
     }
 
     /// Whether the answer must be found anew whatever was touched.
-    pub(crate) fn is_due(&self, index: &StripIndex) -> bool {
+    fn is_due(&self, index: &StripIndex) -> bool {
         !self.answered || self.focus_moved(index)
     }
 
-    /// The strips in which the question's disc lies now.
-    pub(crate) fn strips(&self, index: &StripIndex) -> ListedIn {
-        index.strips_in(&self.window)
+    pub(crate) fn is_answered(&self) -> bool {
+        self.answered
     }
 
     /// Reads what finding the answer anew will read, and does nothing with it. Memory answers many
@@ -233,7 +238,7 @@ impl<S: Space> QueryState<S> {
         match (self.kind.clone(), self.center) {
             (Kind::Inside(area), _) => self.find_inside(&area, world, searcher),
             (_, None) => {
-                self.window = Window::EMPTY;
+                self.set_window(Window::EMPTY, 0.0);
                 self.replace_members(|_, _| ());
             }
             (Kind::Knn { k, .. }, Some((at, probe))) => {
@@ -270,8 +275,7 @@ impl<S: Space> QueryState<S> {
                 bound.map_or(found, |bound| bound.min(found))
             }
         };
-        self.window_key = key;
-        self.window = S::window(probe, key);
+        self.set_window(S::window(probe, key), key);
         searcher.knn_within(world.index, world.names, probe, self.window, key, k, except);
         self.replace_members(|_, next| next.extend_from_slice(searcher.found()));
         self.fit_window(k);
@@ -294,8 +298,8 @@ impl<S: Space> QueryState<S> {
         world: &World<'_, S>,
         searcher: &mut Searcher<S>,
     ) {
-        self.window_key = S::key_within(radius);
-        self.window = S::window(probe, self.window_key);
+        let key = S::key_within(radius);
+        self.set_window(S::window(probe, key), key);
         searcher.collect(world.index, probe, &self.window, self.window_key, self.focus_slot());
         self.replace_members(|_, next| {
             let found = searcher.found().iter();
@@ -305,7 +309,7 @@ impl<S: Space> QueryState<S> {
     }
 
     fn find_inside(&mut self, area: &Area, world: &World<'_, S>, searcher: &mut Searcher<S>) {
-        self.window = area.window();
+        self.set_window(area.window(), f64::INFINITY);
         let candidates = searcher.collect_window(world.index, &self.window);
         self.replace_members(|_, next| {
             let inside = candidates.iter().filter(|&&slot| {
@@ -316,12 +320,18 @@ impl<S: Space> QueryState<S> {
         });
     }
 
+    fn set_window(&mut self, window: Window, key: f64) {
+        self.is_window_new |= self.window != window;
+        self.window = window;
+        self.window_key = key;
+    }
+
     /// Makes the window anew where k members lie far inside it.
     fn fit_window(&mut self, k: usize) {
         let (Some((_, probe)), Some(kth)) = (&self.center, self.members.get(k - 1)) else { return };
         if kth.key < self.window_key * SHRUNK {
-            self.window_key = kth.key;
-            self.window = S::window(probe, kth.key);
+            let key = kth.key;
+            self.set_window(S::window(probe, key), key);
         }
     }
 

@@ -77,6 +77,10 @@ pub struct StandingQueries<S: Space> {
     areas: AreaBoxes,
     /// The index layout for which `discs` and `areas` hold; `None` if for none.
     listed_for: Option<u64>,
+    /// The questions that look from an object, and those without an answer yet, by place.
+    followers: Vec<(Slot, u32)>,
+    unanswered: Vec<u32>,
+    /// The answers that the last epoch may have changed, by place.
     marks: Vec<bool>,
     sorted_at: Option<usize>,
 }
@@ -112,6 +116,8 @@ impl<S: Space> StandingQueries<S> {
             discs: DiscLists::default(),
             areas: AreaBoxes::default(),
             listed_for: None,
+            followers: Vec::new(),
+            unanswered: Vec::new(),
             marks: Vec::new(),
             sorted_at: None,
         }
@@ -139,7 +145,8 @@ impl<S: Space> StandingQueries<S> {
         self.by_id.insert(query.id.clone(), number);
         self.ids.push(query.id);
         self.places.push(u32::try_from(self.states.len()).expect("fewer than 2^32 queries"));
-        self.states.push(QueryState::new(kind));
+        self.states.push(QueryState::new(number as u32, kind));
+        self.marks.push(true);
         self.listed_for = None;
         Ok(number)
     }
@@ -185,48 +192,68 @@ impl<S: Space> StandingQueries<S> {
                 states.iter_mut().for_each(|state| state.recompute(&world, searcher));
             },
         );
+        self.marks.fill(true);
     }
 
     /// Brings the answers up to date that what was touched may have changed.
     fn answer_touched(&mut self) {
+        self.unmark();
         if self.listed_for != Some(self.index.layout_version()) {
             self.list_all();
         }
         self.mark_affected();
         let world = World { index: &self.index, names: &self.names, touches: &self.touches };
-        self.states.par_iter_mut().zip(&self.marks).with_min_len(PIECE).for_each_init(
-            Searcher::default,
-            |searcher, (state, &marked)| {
-                if marked || state.is_due(world.index) {
-                    state.update(&world, searcher);
-                } else {
-                    state.change = AnswerChange::Unchanged;
-                }
-            },
-        );
-        self.relist_changed();
+        let marked = self.states.par_iter_mut().zip(&self.marks).with_min_len(PIECE);
+        marked
+            .filter(|(_, marked)| **marked)
+            .for_each_init(Searcher::default, |searcher, (state, _)| {
+                state.update(&world, searcher)
+            });
+        self.relist_marked();
+    }
+
+    /// Forgets which answers the last epoch may have changed.
+    fn unmark(&mut self) {
+        for (state, marked) in self.states.iter_mut().zip(&mut self.marks) {
+            if std::mem::take(marked) {
+                state.change = AnswerChange::Unchanged;
+            }
+        }
     }
 
     fn list_all(&mut self) {
         self.discs.reset(self.index.strip_count());
         for (place, state) in self.states.iter_mut().enumerate() {
-            state.listed = if state.is_area() { NOWHERE } else { state.strips(&self.index) };
-            self.discs.add(place as u32, &state.listed);
+            state.listed =
+                if state.is_area() { NOWHERE } else { self.index.strips_in(&state.window) };
+            self.discs.add(place as u32, &state.window, &state.listed);
+            state.is_window_new = false;
         }
         let areas = self.states.iter().enumerate();
         self.areas = AreaBoxes::new(areas.filter_map(|(place, state)| match &state.kind {
             Kind::Inside(area) => Some((place, &**area)),
             _ => None,
         }));
+        let followers = self.states.iter().zip(0..);
+        let followers = followers.filter_map(|(state, place)| Some((state.focus_slot()?, place)));
+        self.followers = followers.collect();
+        let unanswered = self.states.iter().zip(0..).filter(|(state, _)| !state.is_answered());
+        self.unanswered = unanswered.map(|(_, place)| place).collect();
         self.listed_for = Some(self.index.layout_version());
     }
 
+    /// Marks the questions that are new, whose focus moved, or in whose window something did.
     fn mark_affected(&mut self) {
-        self.marks.clear();
-        self.marks.resize(self.states.len(), false);
+        for place in self.unanswered.drain(..) {
+            self.marks[place as usize] = true;
+        }
+        for &(slot, place) in &self.followers {
+            self.marks[place as usize] |= self.touches.moved(slot);
+        }
         for strip in self.touches.strips() {
-            for &place in self.discs.of(strip) {
-                self.marks[place as usize] = true;
+            for listed in self.discs.of(strip) {
+                let mark = &mut self.marks[listed.question as usize];
+                *mark = *mark || self.touches.may_concern(strip, listed);
             }
         }
         for at in self.touches.places() {
@@ -236,16 +263,13 @@ impl<S: Space> StandingQueries<S> {
         }
     }
 
-    fn relist_changed(&mut self) {
-        for (place, state) in self.states.iter_mut().enumerate() {
-            if state.change == AnswerChange::Unchanged || state.is_area() {
-                continue;
-            }
-            let strips = state.strips(&self.index);
-            if strips != state.listed {
+    fn relist_marked(&mut self) {
+        for (place, (state, marked)) in self.states.iter_mut().zip(&self.marks).enumerate() {
+            if *marked && state.is_window_new && !state.is_area() {
                 self.discs.remove(place as u32, &state.listed);
-                self.discs.add(place as u32, &strips);
-                state.listed = strips;
+                state.listed = self.index.strips_in(&state.window);
+                self.discs.add(place as u32, &state.window, &state.listed);
+                state.is_window_new = false;
             }
         }
     }
@@ -312,6 +336,15 @@ impl<S: Space> StandingQueries<S> {
     #[must_use]
     pub fn change(&self, number: usize) -> AnswerChange {
         self.state(number).change
+    }
+
+    /// The numbers of the queries whose list of objects changed with the last epoch, in order.
+    pub fn reordered(&self, numbers: &mut Vec<usize>) {
+        numbers.clear();
+        let marked = self.states.iter().zip(&self.marks).filter(|(_, marked)| **marked);
+        let reordered = marked.filter(|(state, _)| state.change == AnswerChange::Reordered);
+        numbers.extend(reordered.map(|(state, _)| state.number as usize));
+        numbers.sort_unstable();
     }
 
     /// The answer of query `number` at the end of the last epoch, in answer order.

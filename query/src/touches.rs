@@ -4,6 +4,8 @@
 
 use dunlin_index::{Coord, Interval, Slot, Space, StripIndex};
 
+use crate::disc_lists::Listed;
+
 /// A place that an object left or came to.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Touch<S: Space> {
@@ -20,6 +22,8 @@ pub(crate) struct Touches<S: Space> {
     /// The touches of strip s are starts[s]..starts[s + 1], ordered by y.
     starts: Vec<usize>,
     sorted: Vec<(usize, Touch<S>)>,
+    /// x and y of `sorted`, rounded.
+    rounded: Vec<(f32, f32)>,
     /// Whether each slot moved or left in this epoch.
     moved: Vec<bool>,
     /// So many moved that nobody noted which.
@@ -32,6 +36,7 @@ impl<S: Space> Default for Touches<S> {
             touches: Vec::new(),
             starts: Vec::new(),
             sorted: Vec::new(),
+            rounded: Vec::new(),
             moved: Vec::new(),
             all_moved: false,
         }
@@ -79,6 +84,9 @@ impl<S: Space> Touches<S> {
         self.sorted.sort_unstable_by(|(strip, a), (other, b)| {
             strip.cmp(other).then_with(|| a.at.y.total_cmp(&b.at.y))
         });
+        self.rounded.clear();
+        self.rounded
+            .extend(self.sorted.iter().map(|(_, touch)| (touch.at.x as f32, touch.at.y as f32)));
         self.starts.clear();
         for (row, (strip, _)) in self.sorted.iter().enumerate() {
             self.starts.resize(strip + 1, row);
@@ -93,6 +101,15 @@ impl<S: Space> Touches<S> {
         let first = rows.partition_point(|(_, touch)| touch.at.y < y.min);
         let rest = rows[first..].iter().map(|(_, touch)| touch);
         rest.take_while(move |touch| touch.at.y <= y.max)
+    }
+
+    /// Whether a touch of `strip` may lie in the window of `listed`.
+    #[inline]
+    pub(crate) fn may_concern(&self, strip: usize, listed: &Listed) -> bool {
+        let rows = &self.rounded[self.starts[strip]..self.starts[strip + 1]];
+        let first = rows.partition_point(|&(_, y)| y < listed.y.0);
+        let near = rows[first..].iter().take_while(|&&(_, y)| y <= listed.y.1);
+        near.into_iter().any(|&(x, _)| listed.x.0 <= x && x <= listed.x.1)
     }
 
     /// The strips with a touch, each once.
