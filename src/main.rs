@@ -1,1 +1,17 @@
-fn main() {}
+//! The binary `dunlin`: reads the command line, runs one command, says how it ended.
+//!
+//! Exit codes: 0 done, 1 failed, 2 the command line is wrong. What goes wrong is said on stderr in
+//! one line: what, where, and what to do about it.
+
+mod cli;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    match cli::run(cli::Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => cli::conclude(&error),
+    }
+}

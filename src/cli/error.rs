@@ -1,0 +1,77 @@
+//! Why a command fails: the families of errors of what it is made of.
+//!
+//! A [`UsageError`] is a mistake on the command line that shows only when several arguments are
+//! seen together; it ends with code 2, as those that the parser finds. All others end with code 1.
+
+use dunlin::datasets::generate::{AreaError, RoadError};
+use dunlin::datasets::{ColumnsError, ReadError};
+
+use super::output::OutputError;
+use super::query_file::QueryFileError;
+
+/// Why a command fails.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum CliError {
+    /// The arguments do not fit each other.
+    #[error(transparent)]
+    Usage(#[from] UsageError),
+    /// A trace does not read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// A query file does not read.
+    #[error(transparent)]
+    Queries(#[from] QueryFileError),
+    /// Data cannot be written.
+    #[error(transparent)]
+    Output(#[from] OutputError),
+    /// There is no network to move on.
+    #[error(transparent)]
+    Roads(#[from] RoadError),
+    /// Threads cannot be started.
+    #[error("cannot start the threads: {0}; use --threads with a smaller number")]
+    Threads(#[from] rayon::ThreadPoolBuildError),
+    /// A question about the state of an empty trace.
+    #[error("there is no position{}: nothing to answer from", if *.bounded { " up to that time" } else { "" })]
+    NoPositions {
+        /// Whether a time was given.
+        bounded: bool,
+    },
+    /// A question from an object that never reports.
+    #[error("object {name:?} does not occur: check its name and --columns")]
+    UnknownObject {
+        /// Its name.
+        name: String,
+    },
+    /// A question from an object that is not there at the time.
+    #[error("object {name:?} has no position then: give another --at-time, or a longer --ttl")]
+    AbsentObject {
+        /// Its name.
+        name: String,
+    },
+}
+
+impl CliError {
+    /// Whether the reader of the output has gone.
+    pub(crate) fn is_closed_pipe(&self) -> bool {
+        matches!(self, Self::Output(error) if error.is_closed_pipe())
+    }
+}
+
+/// Why arguments do not fit each other.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum UsageError {
+    /// `--columns` names no columns of this space.
+    #[error("invalid value for '--columns': {0}")]
+    Columns(#[from] ColumnsError),
+    /// `--near` is not in the space.
+    #[error("invalid value for '--near': {0}")]
+    Near(dunlin::index::PositionError),
+    /// `--area` is none of the space.
+    #[error("invalid value for '--area': {0}")]
+    Area(#[from] AreaError),
+    /// Time would run out of the years that print.
+    #[error("the last step would be after the year 9998: use fewer steps, or shorter ones")]
+    TooLate,
+}

@@ -1,0 +1,88 @@
+//! The command line: one module for each command, and what commands share.
+//!
+//! | command | module | shared by commands | module |
+//! |---|---|---|---|
+//! | `replay` | [`replay`] | reading traces | [`reading`] |
+//! | `query` | [`query`] | reading query files | [`query_file`] |
+//! | `generate` | [`generate`] | answers as text | [`answers`] |
+//! |  |  | where data goes | [`output`] |
+//!
+//! stdout carries data, stderr progress and summaries.
+
+mod answers;
+mod duration;
+mod error;
+mod generate;
+mod output;
+mod progress;
+mod query;
+mod query_file;
+mod reading;
+mod replay;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use error::CliError;
+
+/// A stream engine for moving objects: standing questions, exact answers.
+#[derive(Debug, Parser)]
+#[command(name = "dunlin", version, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Replay(replay::ReplayArgs),
+    Query(query::QueryArgs),
+    Generate(generate::GenerateArgs),
+}
+
+/// Runs the command that was given.
+pub(crate) fn run(cli: Cli) -> Result<(), CliError> {
+    match cli.command {
+        Command::Replay(args) => replay::run(&args),
+        Command::Query(args) => query::run(&args),
+        Command::Generate(args) => generate::run(&args),
+    }
+}
+
+/// Says what went wrong, and with which code to end.
+pub(crate) fn conclude(error: &CliError) -> ExitCode {
+    match error {
+        CliError::Usage(error) => {
+            let kind = clap::error::ErrorKind::ValueValidation;
+            let error = Cli::command().error(kind, error);
+            // Nobody is left to tell if stderr is closed.
+            let _ = error.print();
+            ExitCode::from(2)
+        }
+        // Whoever read the answers has seen enough of them.
+        error if error.is_closed_pipe() => ExitCode::SUCCESS,
+        error => {
+            progress::say(format_args!("error: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_shows_an_example() {
+        for command in Cli::command().get_subcommands() {
+            let help = command.get_after_help().expect("help ends with an example").to_string();
+            assert!(help.contains(&format!("dunlin {}", command.get_name())), "{help}");
+        }
+    }
+}
