@@ -118,7 +118,8 @@ fn moves(c: &mut Criterion) {
     let movers = OBJECTS / 100;
     // Each call moves the next hundredth; after a round all go back where they came from.
     let turn = |call: usize| {
-        let slots = (0..movers).map(move |i| Slot((((call * movers + i) * STRIDE) % OBJECTS) as u32));
+        let slots =
+            (0..movers).map(move |i| Slot((((call * movers + i) * STRIDE) % OBJECTS) as u32));
         let to = &ends[1 - (call / 100) % 2];
         let slots: Vec<_> = slots.collect();
         let to: Vec<_> = slots.iter().map(|slot| to[slot.index()]).collect();
@@ -161,7 +162,8 @@ fn moves(c: &mut Criterion) {
 /// One-off 10-NN at random places among uniform objects.
 fn snapshots(c: &mut Criterion) {
     let at = uniform(SpaceKind::Plane).positions().to_vec();
-    let places = Uniform::new(area(SpaceKind::Plane), Population { seed: SEED + 1, ..population() });
+    let places =
+        Uniform::new(area(SpaceKind::Plane), Population { seed: SEED + 1, ..population() });
     let mut places = places.positions().iter().cycle();
     let mut next = || *places.next().expect("an endless cycle");
     let mut group = c.benchmark_group("snapshot 10-NN");

@@ -4,8 +4,9 @@
 //! question's disc are kept. An epoch brings one of three things:
 //!
 //! - nothing in the window moved: the answer stands;
-//! - something did: members that moved go, arrivals inside the old disc come; if k remain, they are
-//!   the k nearest, since whatever stayed outside the disc is farther than all of them;
+//! - something did: members that moved go, arrivals inside the disc come; if k remain, the first k
+//!   are the nearest, since whatever stayed outside the disc is farther than all of them. A few
+//!   spare members beyond the k put off the day when too few remain;
 //! - the focus moved, or too few remain: the members' greatest distance now bounds the k-th
 //!   nearest, so one round over the strips finds the answer anew. Only a question that has no such
 //!   bound (its first answer, a member that left) takes DKNN's first round as well.
@@ -41,16 +42,36 @@ pub(crate) enum Kind {
     Inside(Box<Area>),
 }
 
+/// Up to where members are known: all objects before it in answer order are members.
+#[derive(Clone, Copy, Debug)]
+struct Bound {
+    key: f64,
+    /// Of the objects at `key`, those up to this one; all if there is none.
+    last: Option<Slot>,
+}
+
+impl Bound {
+    const NOTHING: Self = Self { key: f64::NEG_INFINITY, last: None };
+
+    fn holds(&self, member: &Member, names: &ObjectNames) -> bool {
+        match self.last {
+            Some(slot) => member.compare(&Member { key: self.key, slot }, names).is_le(),
+            None => member.key <= self.key,
+        }
+    }
+}
+
 /// A standing question with its answer.
 #[derive(Debug)]
 pub(crate) struct QueryState<S: Space> {
     /// In the order of registration.
     pub(crate) number: u32,
     pub(crate) kind: Kind,
-    /// In answer order.
-    pub(crate) members: Vec<Member>,
-    /// The answer before the last epoch that touched it.
-    pub(crate) previous: Vec<Member>,
+    /// All objects within `bound`, in answer order; of a kNN question the first k are the answer.
+    members: Vec<Member>,
+    /// The members before the last epoch that touched them.
+    previous: Vec<Member>,
+    bound: Bound,
     pub(crate) change: AnswerChange,
     /// Where the answer was measured from; absent where the focus is.
     center: Option<(Coord, S::Probe)>,
@@ -68,8 +89,13 @@ pub(crate) struct QueryState<S: Space> {
 const STRIPS_AHEAD: usize = 16;
 /// Rows in a line of the cache.
 const ROWS_PER_LINE: usize = 5;
-/// A window is made anew when the disc has shrunk to this share of its key: half the radius.
-const SHRUNK: f64 = 0.25;
+/// Members kept beyond the k nearest while little moves: more, rarer searches; fewer, less to keep.
+const fn spare(k: usize) -> usize {
+    1 + k / 4
+}
+
+/// A window is made anew when its disc has shrunk to this share of its key.
+const SHRUNK: f64 = 0.8;
 /// A bound is looked for anew when the old one has grown to so many times its key.
 const STRETCHED: f64 = 2.0;
 
@@ -80,6 +106,7 @@ impl<S: Space> QueryState<S> {
             kind,
             members: Vec::new(),
             previous: Vec::new(),
+            bound: Bound::NOTHING,
             change: AnswerChange::Unchanged,
             center: None,
             window: Window::EMPTY,
@@ -129,6 +156,23 @@ impl<S: Space> QueryState<S> {
         !self.answered || self.focus_moved(index)
     }
 
+    /// The answer, in answer order.
+    pub(crate) fn answer(&self) -> &[Member] {
+        self.first_k(&self.members)
+    }
+
+    /// The answer before the last epoch that touched it.
+    pub(crate) fn previous(&self) -> &[Member] {
+        self.first_k(&self.previous)
+    }
+
+    fn first_k<'a>(&self, members: &'a [Member]) -> &'a [Member] {
+        match self.kind {
+            Kind::Knn { k, .. } => &members[..members.len().min(k)],
+            _ => members,
+        }
+    }
+
     pub(crate) fn is_answered(&self) -> bool {
         self.answered
     }
@@ -154,22 +198,27 @@ impl<S: Space> QueryState<S> {
     /// Brings the answer to the end of the epoch by what was touched.
     pub(crate) fn update(&mut self, world: &World<'_, S>, searcher: &mut Searcher<S>) {
         if self.is_due(world.index) {
-            return self.recompute(world, searcher);
+            let wanted = match self.kind {
+                Kind::Knn { k, .. } => k + spare(k),
+                _ => 0,
+            };
+            return self.recompute(world, searcher, wanted);
         }
         match self.arrivals(world) {
             None => self.change = AnswerChange::Unchanged,
             Some(arrivals) => {
                 self.replace_members(|members, next| merge(members, next, &arrivals, world));
-                let Kind::Knn { k, .. } = self.kind else { return self.compare(world) };
-                let was_full = self.previous.len() == k;
-                if was_full && self.members.len() < k {
-                    // What lies beyond the old disc is unknown: look again, knowing how far.
-                    std::mem::swap(&mut self.members, &mut self.previous);
-                    return self.recompute(world, searcher);
+                if let Kind::Knn { k, .. } = self.kind {
+                    if self.members.len() < k && self.bound.key < f64::INFINITY {
+                        // What lies beyond the bound is unknown: look again, knowing how far.
+                        std::mem::swap(&mut self.members, &mut self.previous);
+                        return self.recompute(world, searcher, k + spare(k));
+                    }
+                    if self.members.len() > k + 2 * spare(k) {
+                        self.cut_members(k + spare(k));
+                    }
                 }
-                self.members.truncate(k);
                 self.compare(world);
-                self.fit_window(k);
             }
         }
     }
@@ -214,18 +263,23 @@ impl<S: Space> QueryState<S> {
         let key = S::key_between(center, probe);
         let member = Member { key, slot };
         let admitted = match self.kind {
-            Kind::Knn { k, .. } if self.members.len() == k => {
-                let last = self.members.last().expect("k is at least 1");
-                member.compare(last, world.names).is_le()
-            }
             Kind::Within { radius, .. } => S::distance(key) <= radius,
-            _ => true,
+            _ => self.bound.holds(&member, world.names),
         };
         admitted.then_some(key)
     }
 
-    /// Finds the answer anew.
-    pub(crate) fn recompute(&mut self, world: &World<'_, S>, searcher: &mut Searcher<S>) {
+    /// Finds the answer anew where everything moved: spare members would not last.
+    pub(crate) fn recompute_exact(&mut self, world: &World<'_, S>, searcher: &mut Searcher<S>) {
+        let wanted = match self.kind {
+            Kind::Knn { k, .. } => k,
+            _ => 0,
+        };
+        self.recompute(world, searcher, wanted);
+    }
+
+    /// Finds the answer anew, of a kNN question `wanted` members.
+    fn recompute(&mut self, world: &World<'_, S>, searcher: &mut Searcher<S>, wanted: usize) {
         let at = match self.focus() {
             None => None,
             Some(SlotFocus::Point(at)) => Some(at),
@@ -242,7 +296,7 @@ impl<S: Space> QueryState<S> {
                 self.replace_members(|_, _| ());
             }
             (Kind::Knn { k, .. }, Some((at, probe))) => {
-                self.find_nearest(k, at, &probe, world, searcher);
+                self.find_nearest(k, wanted, at, &probe, world, searcher);
             }
             (Kind::Within { radius, .. }, Some((_, probe))) => {
                 self.find_within(radius, &probe, world, searcher);
@@ -256,9 +310,11 @@ impl<S: Space> QueryState<S> {
         }
     }
 
+    #[allow(clippy::too_many_arguments, reason = "one call, arguments of all types")]
     fn find_nearest(
         &mut self,
         k: usize,
+        wanted: usize,
         at: Coord,
         probe: &S::Probe,
         world: &World<'_, S>,
@@ -267,26 +323,35 @@ impl<S: Space> QueryState<S> {
         let except = self.focus_slot();
         let bound = self.bound_by_members(k, probe, world.index);
         // A member that went far makes a bound that costs more to use than a new one to find.
-        let far = self.members.last().map_or(0.0, |last| last.key * STRETCHED);
+        let far = self.answer().last().map_or(0.0, |last| last.key * STRETCHED);
         let key = match bound {
-            Some(bound) if bound <= far => bound,
+            Some(bound) if bound <= far && wanted == k => bound,
             _ => {
-                let found = searcher.radius(world.index, at, probe, k, except);
-                bound.map_or(found, |bound| bound.min(found))
+                let found = searcher.radius(world.index, at, probe, wanted, except);
+                bound.filter(|_| wanted == k).map_or(found, |bound| bound.min(found))
             }
         };
         self.set_window(S::window(probe, key), key);
-        searcher.knn_within(world.index, world.names, probe, self.window, key, k, except);
+        searcher.knn_within(world.index, world.names, probe, self.window, key, wanted, except);
         self.replace_members(|_, next| next.extend_from_slice(searcher.found()));
-        self.fit_window(k);
+        self.bound = Bound { key, last: None };
+        if self.members.len() >= wanted {
+            self.cut_members(wanted);
+        }
     }
 
-    /// The greatest key of the k members at their positions now: k objects lie no farther.
+    /// Forgets the members after the first `count`, which are known then up to the last of these.
+    fn cut_members(&mut self, count: usize) {
+        self.members.truncate(count);
+        let Some(last) = self.members.last() else { return };
+        self.bound = Bound { key: last.key, last: Some(last.slot) };
+        self.fit_window();
+    }
+
+    /// The greatest key of the first k members at their positions now: k objects lie no farther.
     fn bound_by_members(&self, k: usize, probe: &S::Probe, index: &StripIndex) -> Option<f64> {
-        if self.members.len() < k {
-            return None;
-        }
-        self.members.iter().try_fold(0.0, |bound: f64, member| {
+        let answer = self.members.get(..k)?;
+        answer.iter().try_fold(0.0, |bound: f64, member| {
             Some(bound.max(S::key(probe, index.position(member.slot)?)))
         })
     }
@@ -326,11 +391,10 @@ impl<S: Space> QueryState<S> {
         self.window_key = key;
     }
 
-    /// Makes the window anew where k members lie far inside it.
-    fn fit_window(&mut self, k: usize) {
-        let (Some((_, probe)), Some(kth)) = (&self.center, self.members.get(k - 1)) else { return };
-        if kth.key < self.window_key * SHRUNK {
-            let key = kth.key;
+    /// Makes the window anew where the bound lies far inside it.
+    fn fit_window(&mut self) {
+        let key = self.bound.key;
+        if let (Some((_, probe)), true) = (&self.center, key < self.window_key * SHRUNK) {
             self.set_window(S::window(probe, key), key);
         }
     }
@@ -344,13 +408,12 @@ impl<S: Space> QueryState<S> {
 
     /// Says how the answer differs from the previous one.
     fn compare(&mut self, world: &World<'_, S>) {
-        let same_objects = self.members.len() == self.previous.len()
-            && self.members.iter().zip(&self.previous).all(|(now, then)| now.slot == then.slot);
+        let (now, then) = (self.answer(), self.previous());
+        let same_objects = now.len() == then.len()
+            && now.iter().zip(then).all(|(now, then)| now.slot == then.slot);
         self.change = if !same_objects {
             AnswerChange::Reordered
-        } else if self.members.iter().any(|member| world.touches.moved(member.slot))
-            || self.members != self.previous
-        {
+        } else if now.iter().any(|member| world.touches.moved(member.slot)) || now != then {
             AnswerChange::Moved
         } else {
             AnswerChange::Unchanged

@@ -189,7 +189,7 @@ impl<S: Space> StandingQueries<S> {
             Searcher::default,
             |searcher, states| {
                 states.iter().for_each(|state| state.read_ahead(world.index));
-                states.iter_mut().for_each(|state| state.recompute(&world, searcher));
+                states.iter_mut().for_each(|state| state.recompute_exact(&world, searcher));
             },
         );
         self.marks.fill(true);
@@ -350,7 +350,7 @@ impl<S: Space> StandingQueries<S> {
     /// The answer of query `number` at the end of the last epoch, in answer order.
     #[must_use]
     pub fn answer(&self, number: usize) -> &[Member] {
-        &self.state(number).members
+        self.state(number).answer()
     }
 
     /// Whether query `number` asks for distances.
@@ -372,6 +372,6 @@ impl<S: Space> StandingQueries<S> {
         if state.change == AnswerChange::Unchanged {
             return Delta::default();
         }
-        Delta::between(&state.previous, &state.members, |slot| self.touches.moved(slot))
+        Delta::between(state.previous(), state.answer(), |slot| self.touches.moved(slot))
     }
 }

@@ -30,6 +30,9 @@ pub(crate) struct Touches<S: Space> {
     all_moved: bool,
 }
 
+/// Touches of a strip up to which looking at all beats searching.
+const FEW: usize = 16;
+
 impl<S: Space> Default for Touches<S> {
     fn default() -> Self {
         Self {
@@ -106,10 +109,14 @@ impl<S: Space> Touches<S> {
     /// Whether a touch of `strip` may lie in the window of `listed`.
     #[inline]
     pub(crate) fn may_concern(&self, strip: usize, listed: &Listed) -> bool {
-        let rows = &self.rounded[self.starts[strip]..self.starts[strip + 1]];
-        let first = rows.partition_point(|&(_, y)| y < listed.y.0);
-        let near = rows[first..].iter().take_while(|&&(_, y)| y <= listed.y.1);
-        near.into_iter().any(|&(x, _)| listed.x.0 <= x && x <= listed.x.1)
+        let mut rows = &self.rounded[self.starts[strip]..self.starts[strip + 1]];
+        if rows.len() > FEW {
+            let first = rows.partition_point(|&(_, y)| y < listed.y.0);
+            let len = rows[first..].partition_point(|&(_, y)| y <= listed.y.1);
+            rows = &rows[first..first + len];
+        }
+        let inside = |(min, max): (f32, f32), value: f32| (min <= value) & (value <= max);
+        rows.iter().fold(false, |any, &(x, y)| any | (inside(listed.x, x) & inside(listed.y, y)))
     }
 
     /// The strips with a touch, each once.
