@@ -88,8 +88,9 @@ fn epoch<S: Space>(c: &mut Criterion, name: &str, mut movement: Box<dyn Movement
         let mut spent = Duration::ZERO;
         for _ in 0..epochs {
             movement.step(1.0);
+            let at = movement.positions();
             let begin = Instant::now();
-            pool.install(|| standing.advance(&slots, movement.positions(), &[]));
+            pool.install(|| standing.advance(&slots, at, &[]));
             spent += begin.elapsed();
         }
         spent
@@ -189,7 +190,9 @@ fn snapshots(c: &mut Criterion) {
         });
     });
     let mut tree = kiddo::MutableKdTree::<f64, 2>::default();
-    points.iter().zip(0..).for_each(|(point, item)| tree.add(point, item));
+    for (point, item) in points.iter().zip(0..) {
+        tree.add(point, item).expect("a finite point");
+    }
     let k = NonZero::new(K).expect("10 is not 0");
     group.bench_function("kiddo, mutable", |b| {
         b.iter(|| {

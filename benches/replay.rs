@@ -18,8 +18,11 @@ const QUERIES: usize = 1_000;
 const RUNS: usize = 3;
 const COLUMNS: &str = "object=id,time=ts,lon=lon,lat=lat";
 
-/// The query sets: a name, and the question of query number i.
-const SETS: [(&str, fn(&Trace, usize) -> String); 5] = [
+/// The question of query number i.
+type Ask = fn(&Trace, usize) -> String;
+
+/// The query sets, by name.
+const SETS: [(&str, Ask); 5] = [
     ("nearest taxi of a place", |trace, i| knn(1, &place(trace, i))),
     ("inside a block of 200 m", block),
     ("within 100 m of a place", |trace, i| {

@@ -204,11 +204,12 @@ impl<S: Space> StandingQueries<S> {
         self.mark_affected();
         let world = World { index: &self.index, names: &self.names, touches: &self.touches };
         let marked = self.states.par_iter_mut().zip(&self.marks).with_min_len(PIECE);
-        marked
-            .filter(|(_, marked)| **marked)
-            .for_each_init(Searcher::default, |searcher, (state, _)| {
-                state.update(&world, searcher)
-            });
+        marked.filter(|(_, marked)| **marked).for_each_init(
+            Searcher::default,
+            |searcher, (state, _)| {
+                state.update(&world, searcher);
+            },
+        );
         self.relist_marked();
     }
 
