@@ -197,8 +197,9 @@ fn snapshots(c: &mut Criterion) {
     group.bench_function("kiddo, mutable", |b| {
         b.iter(|| {
             let place = next();
-            let query = tree.query(&[place.x, place.y]);
-            black_box(query.nearest_n::<kiddo::SquaredEuclidean<f64>>(k).execute().len())
+            let place = [place.x, place.y];
+            let query = tree.query(&place).nearest_n::<kiddo::SquaredEuclidean<f64>>(k);
+            black_box(query.execute().len())
         });
     });
     group.finish();

@@ -12,6 +12,7 @@
 //!   bound (its first answer, a member that left) takes DKNN's first round as well.
 
 use dunlin_index::{Coord, ObjectNames, Slot, Space, StripIndex, Window};
+use smallvec::SmallVec;
 
 use crate::area::Area;
 use crate::disc_lists::{ListedIn, NOWHERE};
@@ -72,6 +73,8 @@ pub(crate) struct QueryState<S: Space> {
     /// The members before the last epoch that touched them.
     previous: Vec<Member>,
     bound: Bound,
+    /// The touches of the epoch that may lie in the window, by number.
+    pub(crate) inbox: Vec<u32>,
     pub(crate) change: AnswerChange,
     /// Where the answer was measured from; absent where the focus is.
     center: Option<(Coord, S::Probe)>,
@@ -107,6 +110,7 @@ impl<S: Space> QueryState<S> {
             members: Vec::new(),
             previous: Vec::new(),
             bound: Bound::NOTHING,
+            inbox: Vec::new(),
             change: AnswerChange::Unchanged,
             center: None,
             window: Window::EMPTY,
@@ -224,27 +228,16 @@ impl<S: Space> QueryState<S> {
     }
 
     /// The movers that are members now, in answer order; `None` if the answer stands.
-    fn arrivals(&self, world: &World<'_, S>) -> Option<Vec<Member>> {
-        let mut touched = false;
-        let mut arrivals = Vec::new();
-        for strip in world.index.strips_in(&self.window).into_iter().flatten() {
-            for touch in world.touches.in_strip(strip, self.window.y) {
-                if !self.window.contains(touch.at) {
-                    continue;
-                }
-                touched = true;
-                let key = touch
-                    .arrived
-                    .and_then(|probe| self.admits(touch.slot, &probe, touch.at, world));
-                arrivals.extend(key.map(|key| Member { key, slot: touch.slot }));
-            }
+    fn arrivals(&self, world: &World<'_, S>) -> Option<SmallVec<[Member; 8]>> {
+        let mut arrivals = SmallVec::new();
+        for &number in &self.inbox {
+            let touch = world.touches.touch(number);
+            let Some(probe) = &touch.arrived else { continue };
+            let key = self.admits(touch.slot, probe, touch.at, world);
+            arrivals.extend(key.map(|key| Member { key, slot: touch.slot }));
         }
-        if !touched {
-            return None;
-        }
-        if arrivals.is_empty()
-            && !self.members.iter().any(|member| world.touches.moved(member.slot))
-        {
+        let moved = |member: &Member| world.touches.moved(member.slot);
+        if arrivals.is_empty() && !self.members.iter().any(moved) {
             return None;
         }
         member::sort(&mut arrivals, world.names);

@@ -218,6 +218,7 @@ impl<S: Space> StandingQueries<S> {
         for (state, marked) in self.states.iter_mut().zip(&mut self.marks) {
             if std::mem::take(marked) {
                 state.change = AnswerChange::Unchanged;
+                state.inbox.clear();
             }
         }
     }
@@ -253,13 +254,21 @@ impl<S: Space> StandingQueries<S> {
         }
         for strip in self.touches.strips() {
             for listed in self.discs.of(strip) {
-                let mark = &mut self.marks[listed.question as usize];
-                *mark = *mark || self.touches.may_concern(strip, listed);
+                let place = listed.question as usize;
+                for touch in self.touches.concerning(strip, listed) {
+                    self.marks[place] = true;
+                    self.states[place].inbox.push(touch);
+                }
             }
         }
-        for at in self.touches.places() {
+        for (touch, at) in self.touches.places() {
             for place in self.areas.owners_at(at) {
                 self.marks[place] = true;
+                let inbox = &mut self.states[place].inbox;
+                // An area of many polygons may have several boxes here.
+                if inbox.last() != Some(&touch) {
+                    inbox.push(touch);
+                }
             }
         }
     }

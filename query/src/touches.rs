@@ -2,7 +2,7 @@
 //!
 //! A standing question looks only at the touches in its window; one without any is unchanged.
 
-use dunlin_index::{Coord, Interval, Slot, Space, StripIndex};
+use dunlin_index::{Coord, Slot, Space, StripIndex};
 
 use crate::disc_lists::Listed;
 
@@ -97,26 +97,25 @@ impl<S: Space> Touches<S> {
         self.starts.resize(index.strip_count() + 1, self.sorted.len());
     }
 
-    /// The touches of `strip` whose y lies in the closed interval.
+    /// The numbers of the touches of `strip` that may lie in the window of `listed`.
     #[inline]
-    pub(crate) fn in_strip(&self, strip: usize, y: Interval) -> impl Iterator<Item = &Touch<S>> {
-        let rows = &self.sorted[self.starts[strip]..self.starts[strip + 1]];
-        let first = rows.partition_point(|(_, touch)| touch.at.y < y.min);
-        let rest = rows[first..].iter().map(|(_, touch)| touch);
-        rest.take_while(move |touch| touch.at.y <= y.max)
-    }
-
-    /// Whether a touch of `strip` may lie in the window of `listed`.
-    #[inline]
-    pub(crate) fn may_concern(&self, strip: usize, listed: &Listed) -> bool {
-        let mut rows = &self.rounded[self.starts[strip]..self.starts[strip + 1]];
-        if rows.len() > FEW {
-            let first = rows.partition_point(|&(_, y)| y < listed.y.0);
-            let len = rows[first..].partition_point(|&(_, y)| y <= listed.y.1);
-            rows = &rows[first..first + len];
+    pub(crate) fn concerning(&self, strip: usize, listed: &Listed) -> impl Iterator<Item = u32> {
+        let (mut start, mut end) = (self.starts[strip], self.starts[strip + 1]);
+        if end - start > FEW {
+            let rows = &self.rounded[start..end];
+            end = start + rows.partition_point(|&(_, y)| y <= listed.y.1);
+            start += rows.partition_point(|&(_, y)| y < listed.y.0);
         }
         let inside = |(min, max): (f32, f32), value: f32| (min <= value) & (value <= max);
-        rows.iter().fold(false, |any, &(x, y)| any | (inside(listed.x, x) & inside(listed.y, y)))
+        let near = self.rounded[start..end].iter().zip(start as u32..);
+        near.filter(move |&(&(x, y), _)| inside(listed.x, x) & inside(listed.y, y))
+            .map(|(_, number)| number)
+    }
+
+    /// The touch of a number.
+    #[inline]
+    pub(crate) fn touch(&self, number: u32) -> &Touch<S> {
+        &self.sorted[number as usize].1
     }
 
     /// The strips with a touch, each once.
@@ -124,9 +123,9 @@ impl<S: Space> Touches<S> {
         self.starts.windows(2).enumerate().filter(|(_, rows)| rows[0] < rows[1]).map(|(s, _)| s)
     }
 
-    /// All touched places.
-    pub(crate) fn places(&self) -> impl Iterator<Item = Coord> + '_ {
-        self.sorted.iter().map(|(_, touch)| touch.at)
+    /// All touched places, with the numbers of the touches.
+    pub(crate) fn places(&self) -> impl Iterator<Item = (u32, Coord)> + '_ {
+        (0..).zip(self.sorted.iter().map(|(_, touch)| touch.at))
     }
 
     /// Whether `slot` moved, entered or left in this epoch, or may have.
