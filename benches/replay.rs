@@ -15,7 +15,7 @@ use dunlin::datasets::{ReadOptions, Trace, read_positions};
 use dunlin::index::SpaceKind;
 
 const QUERIES: usize = 1_000;
-const RUNS: usize = 3;
+const RUNS: usize = 1;
 const COLUMNS: &str = "object=id,time=ts,lon=lon,lat=lat";
 
 /// The question of query number i.
@@ -93,7 +93,7 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The median time of some runs, and the lines and bytes of one more whose output is counted.
+/// The median time of the runs, and the lines and bytes of one more whose output is counted.
 fn measure(replay: &mut Command) -> anyhow::Result<(f64, usize, u64)> {
     let mut seconds = Vec::new();
     for _ in 0..RUNS {

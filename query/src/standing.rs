@@ -93,7 +93,7 @@ const SORT_EVERY: usize = 64;
 /// States that are read ahead together.
 const READ_AHEAD: usize = 16;
 /// States per piece of parallel work.
-const PIECE: usize = 64;
+const PIECE: usize = 512;
 
 impl<S: Space> Default for StandingQueries<S> {
     fn default() -> Self {
