@@ -172,11 +172,11 @@ impl Strip {
         &self.rows[self.starts[first] as usize..self.starts[last + 1] as usize]
     }
 
-    /// How long a stretch of y about `y` holds `count` objects, by the ruler and the cells' counts.
+    /// How long a stretch of y about `y` holds `count` objects, if all its cells are as high as
+    /// that of `y`.
     #[inline]
     pub(super) fn stretch(&self, y: f32, count: usize) -> f32 {
-        let cells = self.cells_around(y, count);
-        self.ruler.floor(*cells.end() + 1) - self.ruler.floor(*cells.start())
+        self.cells_around(y, count).count() as f32 * self.ruler.cell_height(y)
     }
 
     /// The rows of at least `count` objects around `y`, or all rows.

@@ -149,18 +149,14 @@ impl Ruler {
         self.cell_at(self.steps_below(y))
     }
 
-    /// Where `cell` begins, roughly.
-    pub(super) fn floor(&self, cell: usize) -> f32 {
-        let cell = cell as u32;
-        let step = self.first_cells[1..STEPS].partition_point(|&first| first <= cell);
-        let (first, next) = (self.first_cells[step], self.first_cells[step + 1]);
-        let inside = (cell - first) as f32 / (next - first) as f32;
-        let (mut zone, mut begin) = (0, 0);
-        while step >= begin + ZONE_STEPS[zone] {
-            begin += ZONE_STEPS[zone];
-            zone += 1;
-        }
-        self.zones[zone].low + ((step - begin) as f32 + inside) * self.zones[zone].y_per_step
+    /// How high the cell of `y` is.
+    #[inline]
+    pub(super) fn cell_height(&self, y: f32) -> f32 {
+        let step = step_at(self.steps_below(y));
+        let zone =
+            usize::from(step >= ZONE_STEPS[0]) + usize::from(step >= ZONE_STEPS[0] + ZONE_STEPS[1]);
+        let cells = self.first_cells[step + 1] - self.first_cells[step];
+        self.zones[zone].y_per_step / cells as i32 as f32
     }
 }
 
