@@ -282,16 +282,16 @@ impl<S: Space> QueryState<S> {
         let center_was = self.center.map(|(at, _)| at);
         self.center = at.map(|at| (at, S::probe(at)));
         searcher.begin();
-        match (self.kind.clone(), self.center) {
-            (Kind::Inside(area), _) => self.find_inside(&area, world, searcher),
+        match (&self.kind, self.center) {
+            (Kind::Inside(_), _) => self.find_inside(world, searcher),
             (_, None) => {
                 self.set_window(Window::EMPTY, 0.0);
                 self.replace_members(|_, _| ());
             }
-            (Kind::Knn { k, .. }, Some((at, probe))) => {
-                self.find_nearest(k, wanted, at, &probe, world, searcher);
+            (&Kind::Knn { k, .. }, Some((at, probe))) => {
+                self.find_nearest((k, wanted), at, &probe, world, searcher);
             }
-            (Kind::Within { radius, .. }, Some((_, probe))) => {
+            (&Kind::Within { radius, .. }, Some((_, probe))) => {
                 self.find_within(radius, &probe, world, searcher);
             }
         }
@@ -303,25 +303,26 @@ impl<S: Space> QueryState<S> {
         }
     }
 
-    #[allow(clippy::too_many_arguments, reason = "one call, arguments of all types")]
+    /// Finds `wanted` nearest, and no fewer than k.
     fn find_nearest(
         &mut self,
-        k: usize,
-        wanted: usize,
+        (k, wanted): (usize, usize),
         at: Coord,
         probe: &S::Probe,
         world: &World<'_, S>,
         searcher: &mut Searcher<S>,
     ) {
         let except = self.focus_slot();
-        let bound = self.bound_by_members(k, probe, world.index);
+        let known = &self.members[..self.members.len().min(wanted)];
+        let bound =
+            if known.len() < k { None } else { greatest_key::<S>(known, probe, world.index) };
         // A member that went far makes a bound that costs more to use than a new one to find.
-        let far = self.answer().last().map_or(0.0, |last| last.key * STRETCHED);
+        let far = known.last().map_or(0.0, |last| last.key * STRETCHED);
         let key = match bound {
-            Some(bound) if bound <= far && wanted == k => bound,
+            Some(bound) if bound <= far => bound,
             _ => {
                 let found = searcher.radius(world.index, at, probe, wanted, except);
-                bound.filter(|_| wanted == k).map_or(found, |bound| bound.min(found))
+                bound.map_or(found, |bound| bound.min(found))
             }
         };
         self.set_window(S::window(probe, key), key);
@@ -341,14 +342,6 @@ impl<S: Space> QueryState<S> {
         self.fit_window();
     }
 
-    /// The greatest key of the first k members at their positions now: k objects lie no farther.
-    fn bound_by_members(&self, k: usize, probe: &S::Probe, index: &StripIndex) -> Option<f64> {
-        let answer = self.members.get(..k)?;
-        answer.iter().try_fold(0.0, |bound: f64, member| {
-            Some(bound.max(S::key(probe, index.position(member.slot)?)))
-        })
-    }
-
     fn find_within(
         &mut self,
         radius: f64,
@@ -366,16 +359,17 @@ impl<S: Space> QueryState<S> {
         });
     }
 
-    fn find_inside(&mut self, area: &Area, world: &World<'_, S>, searcher: &mut Searcher<S>) {
-        self.set_window(area.window(), f64::INFINITY);
-        let candidates = searcher.collect_window(world.index, &self.window);
-        self.replace_members(|_, next| {
-            let inside = candidates.iter().filter(|&&slot| {
-                area.contains(world.index.position(slot).expect("a row's object is present"))
-            });
-            next.extend(inside.map(|&slot| Member { key: 0.0, slot }));
-            member::sort(next, world.names);
+    fn find_inside(&mut self, world: &World<'_, S>, searcher: &mut Searcher<S>) {
+        let Kind::Inside(area) = &self.kind else { return };
+        let window = area.window();
+        let candidates = searcher.collect_window(world.index, &window).iter();
+        let inside = candidates.filter(|&&slot| {
+            area.contains(world.index.position(slot).expect("a row's object is present"))
         });
+        let mut inside: Vec<_> = inside.map(|&slot| Member { key: 0.0, slot }).collect();
+        member::sort(&mut inside, world.names);
+        self.set_window(window, f64::INFINITY);
+        self.replace_members(|_, next| *next = inside);
     }
 
     fn set_window(&mut self, window: Window, key: f64) {
@@ -412,6 +406,14 @@ impl<S: Space> QueryState<S> {
             AnswerChange::Unchanged
         };
     }
+}
+
+/// The greatest key of `members` at their positions now, if all are present: so many objects lie no
+/// farther.
+fn greatest_key<S: Space>(members: &[Member], probe: &S::Probe, index: &StripIndex) -> Option<f64> {
+    members.iter().try_fold(0.0, |greatest: f64, member| {
+        Some(greatest.max(S::key(probe, index.position(member.slot)?)))
+    })
 }
 
 /// Merges the members that stayed with the arrivals; both are in answer order.
