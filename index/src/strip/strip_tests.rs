@@ -21,7 +21,7 @@ fn place(spread: Spread, x: u32, y: u32) -> Coord {
         Spread::Lattice => Coord { x: f64::from(x % 4), y: f64::from(y % 4) },
         Spread::OneX => Coord { x: 7.0, y: fine_y },
         Spread::OnePoint => Coord { x: 7.0, y: 7.0 },
-        Spread::Outliers if x % 10 == 0 => Coord { x: -1e9 * fine_x, y: 1e9 * fine_y },
+        Spread::Outliers if x.is_multiple_of(10) => Coord { x: -1e9 * fine_x, y: 1e9 * fine_y },
         Spread::Outliers => Coord { x: fine_x, y: fine_y * 1e-6 },
     }
 }
