@@ -182,8 +182,8 @@ impl<S: Space> QueryState<S> {
     }
 
     /// Reads what finding the answer anew will read, and does nothing with it. Memory answers many
-    /// such reads at a time, while a search waits for one after the other; so reading ahead for
-    /// some states and then answering them costs half of answering them at once.
+    /// such reads at a time, while a search waits for one after the other; so it pays to read ahead
+    /// for some states before answering them.
     pub(crate) fn read_ahead(&self, index: &StripIndex) {
         let mut seen = 0;
         for member in &self.members {

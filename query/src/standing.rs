@@ -82,10 +82,12 @@ pub struct StandingQueries<S: Space> {
     unanswered: Vec<u32>,
     /// The answers that the last epoch may have changed, by place.
     marks: Vec<bool>,
+    /// Bulk epochs since the states were put in order of place; `None` if they never were.
     sorted_at: Option<usize>,
 }
 
-/// A mover costs about this share of a search: two touches to sort and to look up.
+/// What a mover costs where touches are looked up, and what a search costs, in one unit: they decide
+/// whether an epoch goes by its touches or answers every question anew.
 const TOUCH_COST: usize = 1;
 const SEARCH_COST: usize = 4;
 /// Bulk epochs after which states are put in order of place again.
