@@ -1,9 +1,12 @@
-//! Index structures for moving objects: spaces and distances, object names, the strip index.
+//! Index structures for moving objects and for events: spaces and distances, names, the strip index,
+//! unexpired events.
 
+pub mod events;
 pub mod names;
 pub mod space;
 pub mod strip;
 
+pub use events::{Event, EventStore, Passage, Posting, Ring};
 pub use geo::Coord;
 pub use names::{ObjectNames, Slot};
 pub use space::{Interval, Plane, PositionError, Sieve, Space, SpaceKind, Sphere, Window};

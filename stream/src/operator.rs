@@ -21,4 +21,9 @@ pub trait Operator {
     fn end_epoch(&mut self, epoch: Epoch, end: Timestamp, out: &mut Vec<Self::Output>) {
         let _ = (epoch, end, out);
     }
+
+    /// Promises that no record with an event time before `at` will come any more.
+    fn watermark(&mut self, at: Timestamp, out: &mut Vec<Self::Output>) {
+        let _ = (at, out);
+    }
 }

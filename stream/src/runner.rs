@@ -12,7 +12,8 @@ use crate::{EpochClock, Operator, Timestamp};
 /// skipped.
 ///
 /// `batch` lends the records of a range of positions in `stamps`. After every epoch `sink` gets
-/// what the operator emitted in it; an error of the sink ends the run.
+/// what the operator emitted in it; an error of the sink ends the run. At the end of the stream the
+/// watermark passes all, and the sink gets what was held back for it.
 ///
 /// # Errors
 /// The first error of `sink`.
@@ -35,7 +36,8 @@ pub fn run<'b, O: Operator, E>(
         out.clear();
         start += len;
     }
-    Ok(())
+    operator.watermark(Timestamp::END, &mut out);
+    if out.is_empty() { Ok(()) } else { sink(operator, Timestamp::END, &out) }
 }
 
 #[cfg(test)]
@@ -84,6 +86,41 @@ mod tests {
             epochs,
             [(1_000, vec![count("a", 2), count("b", 1)]), (6_000, vec![count("c", 2)])]
         );
+    }
+
+    /// Holds everything back until the watermark.
+    #[derive(Default)]
+    struct Patient(Vec<&'static str>);
+
+    impl Operator for Patient {
+        type Batch<'a> = &'a [&'static str];
+        type Output = &'static str;
+
+        fn apply(&mut self, _: Epoch, batch: &[&'static str], _: &mut Vec<&'static str>) {
+            self.0.extend(batch);
+        }
+
+        fn watermark(&mut self, at: Timestamp, out: &mut Vec<&'static str>) {
+            assert_eq!(at, Timestamp::END);
+            out.append(&mut self.0);
+        }
+    }
+
+    #[test]
+    fn what_waits_for_the_watermark_comes_at_the_end() {
+        let words = ["a", "b"];
+        let stamps = [0, 1_000].map(Timestamp::from_millis_unchecked);
+        let mut told = Vec::new();
+        let sink = |_: &Patient, end: Timestamp, out: &[&'static str]| {
+            told.push((end, out.to_vec()));
+            Ok::<_, ()>(())
+        };
+        let clock = EpochClock::new(1_000);
+        run(&mut Patient::default(), clock, &stamps, |range| &words[range], sink)
+            .expect("the sink takes all");
+        let ends = [1_000, 2_000].map(Timestamp::from_millis_unchecked);
+        let expected = [(ends[0], vec![]), (ends[1], vec![]), (Timestamp::END, vec!["a", "b"])];
+        assert_eq!(told, expected);
     }
 
     #[test]

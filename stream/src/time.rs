@@ -46,6 +46,9 @@ impl Timestamp {
     /// The last accepted instant: 9998-12-31T23:59:59.999Z.
     pub const MAX: Self = Self(253_370_764_799_999);
 
+    /// The first instant after all accepted ones: the watermark of a stream that has ended.
+    pub const END: Self = Self(Self::MAX.0 + 1);
+
     /// An instant from milliseconds since 1970.
     ///
     /// # Errors

@@ -1,0 +1,121 @@
+//! The default algorithm: bit masks of who met the arriving object, in one pass over its postings.
+//!
+//! ```text
+//! arrival (s, o, T)
+//!    members   who else is in s within ξ of T           one look at the end of the stream's ring
+//!    visits    where o was in [T − τ, T]                 one posting list
+//!    hits      members' events within ξ of each visit    one neighbourhood in a ring per visit
+//!    rows      for each visit and window of ξ a mask     members that met o there, all at once
+//!    search    depth first over masks                    AND, count streams
+//! ```
+//!
+//! Rows are made of the events' own times and windows no wider than ξ, so the sets that the search
+//! finds are exact. Most arrivals end early: o was in too few streams, or no member met it in
+//! enough of them. Arrivals do not depend on one another: they are looked at in parallel.
+//!
+//! Cost per arrival: some 2ξ · rate passages for each visit, one table look-up each.
+
+mod bits;
+mod gather;
+mod members;
+mod rows;
+mod search;
+
+use dunlin_index::{EventStore, Slot};
+use rayon::prelude::*;
+
+use crate::miner::{Arrival, Miner, report};
+use crate::report::Report;
+use crate::rule::Rule;
+use bits::Bits;
+use gather::Surroundings;
+use rows::Row;
+use search::Search;
+
+/// Arrivals that one thread looks at in one go.
+const PIECE: usize = 256;
+
+/// Mining by bit masks.
+#[derive(Debug, Default)]
+pub struct Bitmask {
+    scratch: Scratch,
+}
+
+/// What is reused from one arrival to the next.
+#[derive(Debug, Default)]
+struct Scratch {
+    around: Surroundings,
+    narrow: Vec<Row<u64>>,
+    wide: Vec<Row<Vec<u64>>>,
+    stack: Vec<u32>,
+    out: Vec<Report>,
+    cut: u64,
+}
+
+impl Miner for Bitmask {
+    fn mine(
+        &mut self,
+        store: &EventStore,
+        rule: &Rule,
+        arrivals: &[Arrival],
+        out: &mut Vec<Report>,
+    ) -> u64 {
+        if rayon::current_num_threads() == 1 || arrivals.len() <= PIECE {
+            self.scratch.take(store, rule, arrivals);
+            out.append(&mut self.scratch.out);
+            return std::mem::take(&mut self.scratch.cut);
+        }
+        let look = |scratch: &mut Scratch, arrivals: &[Arrival]| {
+            scratch.take(store, rule, arrivals);
+            (std::mem::take(&mut scratch.out), std::mem::take(&mut scratch.cut))
+        };
+        let pieces = arrivals.par_chunks(PIECE).map_init(Scratch::default, look);
+        let pieces: Vec<(Vec<Report>, u64)> = pieces.collect();
+        pieces.into_iter().map(|(mut reports, cut)| (out.append(&mut reports), cut).1).sum()
+    }
+}
+
+impl Scratch {
+    fn take(&mut self, store: &EventStore, rule: &Rule, arrivals: &[Arrival]) {
+        for arrival in arrivals {
+            if !self.around.look(store, rule, arrival) {
+                continue;
+            }
+            self.around.mark_elsewhere(store, arrival);
+            let Self { around, narrow, wide, stack, out, cut } = self;
+            let is_whole = if around.objects.len() <= 64 {
+                complete(store, rule, arrival, around, narrow, stack, out)
+            } else {
+                complete(store, rule, arrival, around, wide, stack, out)
+            };
+            *cut += u64::from(!is_whole);
+        }
+    }
+}
+
+/// Tells the sets that an arrival completes: the heart. Says whether that was all.
+fn complete<B: Bits>(
+    store: &EventStore,
+    rule: &Rule,
+    arrival: &Arrival,
+    around: &Surroundings,
+    rows: &mut Vec<Row<B>>,
+    stack: &mut Vec<u32>,
+    out: &mut Vec<Report>,
+) -> bool {
+    let event = &arrival.event;
+    let members = around.objects.len();
+    rows::rows(around, rule, event.time, event.stream, rows);
+    let (stream, nodes_left) = (event.stream, rule.sets_max);
+    let mut search = Search { rule, rows, stream, members, nodes_left, stack, found: Vec::new() };
+    let mut open = B::none(members);
+    let may_be_in = (0..).zip(&around.is_elsewhere).filter(|(_, is_elsewhere)| !**is_elsewhere);
+    may_be_in.for_each(|(bit, _)| open.insert(bit));
+    let is_whole = search.run(open);
+    for set in search.found {
+        let mut objects: Vec<Slot> = vec![event.object];
+        set.for_each(|bit| objects.push(around.objects[bit]));
+        out.push(report(store, rule, event, objects));
+    }
+    is_whole
+}
