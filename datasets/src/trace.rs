@@ -43,32 +43,37 @@ impl Trace {
     /// Costs nothing when they are in order, and a merge of the runs when files or objects are in
     /// order one by one.
     pub fn sort_by_time(&mut self) {
-        if self.times.is_sorted() {
-            return;
-        }
-        let mut order: Vec<(Timestamp, usize)> =
-            self.times.iter().enumerate().map(|(row, &time)| (time, row)).collect();
-        order.sort_by_key(|&(time, _)| time);
-        self.times.clear();
-        self.times.extend(order.iter().map(|&(time, _)| time));
+        let Some(order) = sort(&mut self.times) else { return };
         self.objects = order.iter().map(|&(_, row)| self.objects[row]).collect();
         self.at = order.iter().map(|&(_, row)| self.at[row]).collect();
     }
 
     pub(crate) fn push(&mut self, time: Timestamp, object: &str, at: Coord) {
-        let slot = self.slot(object);
         self.times.push(time);
-        self.objects.push(slot);
+        self.objects.push(intern(&mut self.names, self.objects.last(), object));
         self.at.push(at);
     }
+}
 
-    /// The slot of `object`: mostly that of the row before, where a file is grouped by object.
-    fn slot(&mut self, object: &str) -> Slot {
-        match self.objects.last() {
-            Some(&last) if self.names.name(last) == object => last,
-            _ => self.names.intern(object),
-        }
+/// The slot of `name`: mostly that of the row before, where a file is grouped by it.
+pub(crate) fn intern(names: &mut ObjectNames, last: Option<&Slot>, name: &str) -> Slot {
+    match last {
+        Some(&last) if names.name(last) == name => last,
+        _ => names.intern(name),
     }
+}
+
+/// Orders the times, stably, and returns them with the rows where they stood; `None` when they are
+/// in order as they are.
+pub(crate) fn sort(times: &mut [Timestamp]) -> Option<Vec<(Timestamp, usize)>> {
+    if times.is_sorted() {
+        return None;
+    }
+    let mut order: Vec<(Timestamp, usize)> =
+        times.iter().enumerate().map(|(row, &time)| (time, row)).collect();
+    order.sort_by_key(|&(time, _)| time);
+    times.iter_mut().zip(&order).for_each(|(time, &(sorted, _))| *time = sorted);
+    Some(order)
 }
 
 #[cfg(test)]
