@@ -12,7 +12,7 @@
 use dunlin_index::{ObjectNames, Slot};
 use dunlin_stream::Timestamp;
 
-use crate::trace::{intern, sort};
+use crate::trace::sort;
 
 /// Columns of events, one row per event.
 #[derive(Clone, Debug, Default)]
@@ -51,12 +51,6 @@ impl Events {
         self.streams = order.iter().map(|&(_, row)| self.streams[row]).collect();
         self.objects = order.iter().map(|&(_, row)| self.objects[row]).collect();
     }
-
-    pub(crate) fn push(&mut self, time: Timestamp, stream: &str, object: &str) {
-        self.times.push(time);
-        self.streams.push(intern(&mut self.stream_names, self.streams.last(), stream));
-        self.objects.push(intern(&mut self.object_names, self.objects.last(), object));
-    }
 }
 
 #[cfg(test)]
@@ -72,7 +66,9 @@ mod tests {
             let mut events = Events::default();
             for &(second, stream, object) in &rows {
                 let time = Timestamp::from_millis_unchecked(second * 1000);
-                events.push(time, &format!("c{stream}"), &format!("p{object}"));
+                events.times.push(time);
+                events.streams.push(events.stream_names.intern(&format!("c{stream}")));
+                events.objects.push(events.object_names.intern(&format!("p{object}")));
             }
             events.sort_by_time();
             let mut expected = rows;
@@ -87,15 +83,5 @@ mod tests {
                 prop_assert_eq!(row(at), (second, format!("c{stream}"), format!("p{object}")));
             }
         }
-    }
-
-    #[test]
-    fn streams_and_objects_have_slots_of_their_own() {
-        let mut events = Events::default();
-        for (stream, object) in [("a", "b"), ("a", "a"), ("b", "a"), ("a", "b")] {
-            events.push(Timestamp::from_millis_unchecked(0), stream, object);
-        }
-        assert_eq!(events.streams, [Slot(0), Slot(0), Slot(1), Slot(0)]);
-        assert_eq!(events.objects, [Slot(0), Slot(1), Slot(1), Slot(0)]);
     }
 }

@@ -49,17 +49,18 @@ impl Trace {
     }
 
     pub(crate) fn push(&mut self, time: Timestamp, object: &str, at: Coord) {
+        let slot = self.slot(object);
         self.times.push(time);
-        self.objects.push(intern(&mut self.names, self.objects.last(), object));
+        self.objects.push(slot);
         self.at.push(at);
     }
-}
 
-/// The slot of `name`: mostly that of the row before, where a file is grouped by it.
-pub(crate) fn intern(names: &mut ObjectNames, last: Option<&Slot>, name: &str) -> Slot {
-    match last {
-        Some(&last) if names.name(last) == name => last,
-        _ => names.intern(name),
+    /// The slot of `object`: mostly that of the row before, where a file is grouped by object.
+    fn slot(&mut self, object: &str) -> Slot {
+        match self.objects.last() {
+            Some(&last) if self.names.name(last) == object => last,
+            _ => self.names.intern(object),
+        }
     }
 }
 

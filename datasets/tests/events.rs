@@ -162,6 +162,7 @@ fn an_unread_plate_is_no_event_and_no_error() {
     assert_eq!(rows(&events), ["c2 B1 11000"]);
     assert_eq!((rejected.total(), rejected.without_object()), (0, 2));
     assert_eq!((events.stream_names.len(), events.object_names.len()), (1, 1));
+    assert_eq!((events.streams[0].0, events.objects[0].0), (0, 0));
 }
 
 #[test]

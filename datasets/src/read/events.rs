@@ -13,11 +13,13 @@ use std::borrow::Cow;
 use std::io::BufRead;
 use std::path::PathBuf;
 
+use dunlin_index::Slot;
 use dunlin_stream::Timestamp;
 
 use super::csv::{self, Fields};
 use super::error::{Field, ReadError, RowError};
 use super::input::{Input, Progress};
+use super::interner::Interner;
 use super::json::{self, Object, id, instant, value};
 use super::read_files;
 use super::rejected::Rejected;
@@ -57,7 +59,7 @@ pub fn read_events(
     let read = |input: Input, sink: &mut Sink<_>| read_file(&options.columns, input, sink);
     let mut rejected = read_files(paths, options.strict, &mut table, progress, read)?;
     rejected.count_without_object(table.without_object);
-    Ok((table.events, rejected))
+    Ok((table.into_events(), rejected))
 }
 
 fn read_file(
@@ -80,10 +82,27 @@ struct Row<'a> {
     time: Timestamp,
 }
 
+/// The columns of [`Events`] while rows come in.
 #[derive(Default)]
 struct EventTable {
-    events: Events,
+    times: Vec<Timestamp>,
+    streams: Vec<Slot>,
+    objects: Vec<Slot>,
+    stream_names: Interner,
+    object_names: Interner,
     without_object: u64,
+}
+
+impl EventTable {
+    fn into_events(self) -> Events {
+        Events {
+            times: self.times,
+            streams: self.streams,
+            objects: self.objects,
+            stream_names: self.stream_names.into_names(),
+            object_names: self.object_names.into_names(),
+        }
+    }
 }
 
 impl Table for EventTable {
@@ -96,7 +115,9 @@ impl Table for EventTable {
         if row.object.is_empty() {
             self.without_object += 1;
         } else {
-            self.events.push(row.time, &row.stream, &row.object);
+            self.times.push(row.time);
+            self.streams.push(self.stream_names.intern(&row.stream));
+            self.objects.push(self.object_names.intern(&row.object));
         }
         Ok(())
     }

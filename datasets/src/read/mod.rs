@@ -7,6 +7,7 @@
 //! [`read_positions`] and [`events::read_events`] take the files one after the other; each format
 //! turns its bytes into rows, and the sink decides what becomes of a row.
 
+mod calendar;
 mod csv;
 mod detect;
 pub(crate) mod error;
@@ -14,6 +15,7 @@ pub(crate) mod events;
 mod geojson;
 mod geolife;
 pub(crate) mod input;
+mod interner;
 mod json;
 pub(crate) mod lines;
 pub(crate) mod rejected;

@@ -7,6 +7,7 @@ use std::path::Path;
 use dunlin_index::{Coord, SpaceKind};
 use dunlin_stream::Timestamp;
 
+use super::calendar;
 use super::error::{Field, ReadError, RowError};
 use super::rejected::Rejected;
 use crate::Trace;
@@ -94,7 +95,7 @@ pub(crate) fn text(field: Option<&[u8]>, which: Field) -> Result<&str, RowError>
 /// A field as a time.
 #[inline]
 pub(crate) fn time(field: Option<&[u8]>) -> Result<Timestamp, RowError> {
-    Ok(text(field, Field::Time)?.parse()?)
+    Ok(calendar::parse(text(field, Field::Time)?)?)
 }
 
 /// A field as a coordinate; `nan` and `inf` are numbers here, and refused by the space.
