@@ -1,8 +1,8 @@
 //! Readers of real traces and seeded generators of movement.
 //!
 //! [`read_positions`] turns files of positions (CSV, T-Drive, GeoLife, NDJSON, GeoJSON, each as it
-//! is or gzipped) into one [`Trace`] in columns. Bad rows are counted by reason, never silently
-//! lost. [`generate`] makes objects that move: a seed gives the same movement on every machine.
+//! is or gzipped) into one [`Trace`] in columns, [`read_events`] files of events (CSV, NDJSON) into
+//! [`Events`]. Bad rows are counted by reason, never silently lost. [`generate`] makes objects that move: a seed gives the same movement on every machine.
 //! No clock is read here.
 //!
 //! ```
@@ -18,13 +18,18 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod columns;
+mod events;
 pub mod generate;
 mod options;
 mod read;
 mod trace;
 
-pub use options::{Columns, ColumnsError, Format, FormatError, ReadOptions};
+pub use columns::{Columns, ColumnsError, EventColumns};
+pub use events::Events;
+pub use options::{EventOptions, Format, FormatError, ReadOptions};
 pub use read::error::{Field, ReadError, RowError};
+pub use read::events::read_events;
 pub use read::input::Progress;
 pub use read::read_positions;
 pub use read::rejected::{Rejected, RejectedRow};

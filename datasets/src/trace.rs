@@ -43,14 +43,7 @@ impl Trace {
     /// Costs nothing when they are in order, and a merge of the runs when files or objects are in
     /// order one by one.
     pub fn sort_by_time(&mut self) {
-        if self.times.is_sorted() {
-            return;
-        }
-        let mut order: Vec<(Timestamp, usize)> =
-            self.times.iter().enumerate().map(|(row, &time)| (time, row)).collect();
-        order.sort_by_key(|&(time, _)| time);
-        self.times.clear();
-        self.times.extend(order.iter().map(|&(time, _)| time));
+        let Some(order) = sort(&mut self.times) else { return };
         self.objects = order.iter().map(|&(_, row)| self.objects[row]).collect();
         self.at = order.iter().map(|&(_, row)| self.at[row]).collect();
     }
@@ -69,6 +62,19 @@ impl Trace {
             _ => self.names.intern(object),
         }
     }
+}
+
+/// Orders the times, stably, and returns them with the rows where they stood; `None` when they are
+/// in order as they are.
+pub(crate) fn sort(times: &mut [Timestamp]) -> Option<Vec<(Timestamp, usize)>> {
+    if times.is_sorted() {
+        return None;
+    }
+    let mut order: Vec<(Timestamp, usize)> =
+        times.iter().enumerate().map(|(row, &time)| (time, row)).collect();
+    order.sort_by_key(|&(time, _)| time);
+    times.iter_mut().zip(&order).for_each(|(time, &(sorted, _))| *time = sorted);
+    Some(order)
 }
 
 #[cfg(test)]

@@ -83,7 +83,7 @@ fn bad_json_lines_are_counted() {
     assert_eq!(rows(&trace), ["a 1 1 2"]);
     let expected = [
         (RowError::NotJson, 3),
-        (RowError::NotAnId, 1),
+        (RowError::NotAnId(Field::Object), 1),
         (RowError::EmptyObject, 1),
         (RowError::MissingField(Field::Object), 1),
         (RowError::MissingField(Field::Y), 2),

@@ -3,7 +3,10 @@
 use std::path::PathBuf;
 
 use dunlin_datasets::generate::{Movement, NetworkMovement, RoadGraph, Travellers};
-use dunlin_datasets::{Columns, Format, ReadOptions, Rejected, Trace, read_positions};
+use dunlin_datasets::{
+    Columns, EventColumns, EventOptions, Format, ReadOptions, Rejected, Trace, read_events,
+    read_positions,
+};
 use dunlin_index::SpaceKind;
 
 fn data(name: &str) -> PathBuf {
@@ -67,4 +70,15 @@ fn roads_of_california() {
     let mut movement = NetworkMovement::new(graph, travellers).unwrap();
     (0..10).for_each(|_| movement.step(60.0));
     assert_eq!(movement.positions().len(), 10_000);
+}
+
+#[test]
+#[ignore = "needs the real traces; scripts/test runs it"]
+fn passages_at_tollgates() {
+    let columns = EventColumns::parse("stream=link,object=vehicle").expect("columns are written");
+    let options = EventOptions { columns, strict: true };
+    let path = data("tollgates-passes.csv.gz");
+    let (events, rejected) = read_events(&[path], &options, &mut |_| ()).expect("the file reads");
+    assert_eq!((events.len(), rejected.without_object()), (72_491, 0));
+    assert_eq!((events.object_names.len(), events.stream_names.len()), (8_864, 24));
 }

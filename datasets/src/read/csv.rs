@@ -10,70 +10,63 @@ use std::ops::Range;
 
 use super::error::{Field, ReadError, RowError};
 use super::lines::{LINE_BYTES_MAX, Line, Lines};
-use super::sink::{Row, Sink, coord, text, time};
-use crate::options::Columns;
+use super::sink::{Row, Sink, Table, coord, text, time};
+use crate::columns::Wanted;
 
-/// Where the four fields stand in a row.
-struct Places {
-    object: usize,
-    time: usize,
-    x: usize,
-    y: usize,
-}
+/// The wanted fields of a row, as far as it has them.
+pub(crate) type Fields<'a, const N: usize> = [Option<&'a [u8]>; N];
 
-/// Reads a CSV file; one without any line has no rows.
-pub(crate) fn read<R: BufRead>(
+/// Reads a CSV file with the wanted columns, of which `row` makes a row; a file without any line
+/// has no rows.
+pub(crate) fn read<R: BufRead, T: Table, const N: usize>(
     input: R,
-    columns: &Columns,
-    sink: &mut Sink,
+    wanted: Wanted<N>,
+    sink: &mut Sink<T>,
+    row: impl for<'r> Fn(Fields<'r, N>) -> Result<T::Row<'r>, RowError>,
 ) -> Result<(), ReadError> {
     let mut rows = Rows::new(input);
     let Some(header) = rows.next().map_err(|source| sink.read_error(source))? else {
         return Ok(());
     };
-    let places = places(&header, columns, sink)?;
-    rows.width = 1 + places.object.max(places.time).max(places.x).max(places.y);
+    let places = places(&header, wanted, sink)?;
+    rows.width = 1 + places.iter().max().copied().unwrap_or_default();
     while let Some(cut) = rows.next().map_err(|source| sink.read_error(source))? {
-        sink.take(cut.line, row(&cut, &places))?;
+        let fields = || places.map(|place| cut.field(place));
+        sink.take(cut.line, cut.flaw.map_or_else(|| row(fields()), Err))?;
     }
     Ok(())
 }
 
+/// The position that a row gives in its object, time, x and y.
 #[inline]
-fn row<'a>(cut: &Cut<'a>, places: &Places) -> Result<Row<'a>, RowError> {
-    if let Some(flaw) = cut.flaw {
-        return Err(flaw);
-    }
-    Ok(Row {
-        object: text(cut.field(places.object), Field::Object)?.into(),
-        time: time(cut.field(places.time))?,
-        at: coord(cut.field(places.x), cut.field(places.y))?,
-    })
+pub(crate) fn position<'a>([object, at, x, y]: Fields<'a, 4>) -> Result<Row<'a>, RowError> {
+    let object = text(object, Field::Object)?.into();
+    Ok(Row { object, time: time(at)?, at: coord(x, y)? })
 }
 
 /// Finds the columns by name; the first of several equal names counts.
-fn places(header: &Cut, columns: &Columns, sink: &Sink) -> Result<Places, ReadError> {
+fn places<T: Table, const N: usize>(
+    header: &Cut,
+    wanted: Wanted<N>,
+    sink: &Sink<T>,
+) -> Result<[usize; N], ReadError> {
     let found: Vec<String> = (0..header.fields.len())
         .filter_map(|index| header.field(index))
         .map(|name| String::from_utf8_lossy(name).into_owned())
         .collect();
-    let place = |column: &String| {
+    let mut places = [0; N];
+    for (place, column) in places.iter_mut().zip(wanted.names) {
         let exact = found.iter().position(|name| name == column);
         let trimmed = || found.iter().position(|name| name.trim() == column.trim());
-        exact.or_else(trimmed).ok_or_else(|| ReadError::MissingColumn {
+        *place = exact.or_else(trimmed).ok_or_else(|| ReadError::MissingColumn {
             path: sink.path.to_owned(),
             line: header.line,
-            column: column.clone(),
+            column: column.to_owned(),
             found: found.clone(),
-            example: Columns::example(sink.space),
-        })
-    };
-    Ok(Places {
-        object: place(&columns.object)?,
-        time: place(&columns.time)?,
-        x: place(&columns.x)?,
-        y: place(&columns.y)?,
-    })
+            example: wanted.example,
+        })?;
+    }
+    Ok(places)
 }
 
 /// A row cut into fields.

@@ -118,6 +118,8 @@ fn list(found: &[String]) -> String {
 /// A field of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Field {
+    /// The stream's name.
+    Stream,
     /// The object's id.
     Object,
     /// The event time.
@@ -131,6 +133,7 @@ pub enum Field {
 impl fmt::Display for Field {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Stream => "stream",
             Self::Object => "object",
             Self::Time => "time",
             Self::X => "longitude or x",
@@ -152,9 +155,12 @@ pub enum RowError {
     /// The object's id is the empty text.
     #[error("object is empty")]
     EmptyObject,
-    /// The object's id in JSON is neither a string nor an integer.
-    #[error("object is neither a string nor an integer")]
-    NotAnId,
+    /// The stream's name is the empty text.
+    #[error("stream is empty")]
+    EmptyStream,
+    /// A name in JSON is neither a string nor an integer.
+    #[error("{0} is neither a string nor an integer")]
+    NotAnId(Field),
     /// The time does not read.
     #[error(transparent)]
     Time(#[from] ParseTimeError),

@@ -12,14 +12,14 @@ use serde_json::Value;
 
 use super::error::{ReadError, RowError};
 use super::json::{Object, feature};
-use super::sink::Sink;
-use crate::options::Columns;
+use super::sink::{Positions, Sink};
+use crate::columns::Columns;
 
 /// Reads a document; one without any content has no rows.
 pub(crate) fn read<R: BufRead>(
     mut input: R,
     columns: &Columns,
-    sink: &mut Sink,
+    sink: &mut Sink<Positions>,
 ) -> Result<(), ReadError> {
     if is_blank(&mut input).map_err(|source| sink.read_error(source))? {
         return Ok(());
@@ -54,7 +54,7 @@ fn is_blank<R: BufRead>(input: &mut R) -> io::Result<bool> {
 
 struct Reading<'a, 's> {
     columns: &'a Columns,
-    sink: &'a mut Sink<'s>,
+    sink: &'a mut Sink<'s, Positions>,
     /// Why the sink wants no more; serde's errors carry only text.
     stopped: Option<ReadError>,
 }

@@ -8,13 +8,13 @@ use std::path::Path;
 
 use super::error::{Field, ReadError, RowError};
 use super::lines::{Line, Lines};
-use super::sink::{Row, Sink, coord, text};
+use super::sink::{Positions, Row, Sink, coord, text};
 
 const HEADER_LINES: u64 = 6;
 const HEADER_START: &[u8] = b"geolife trajectory";
 
 /// Reads one track.
-pub(crate) fn read<R: BufRead>(input: R, sink: &mut Sink) -> Result<(), ReadError> {
+pub(crate) fn read<R: BufRead>(input: R, sink: &mut Sink<Positions>) -> Result<(), ReadError> {
     let object = object(sink.path);
     let mut lines = Lines::new(input);
     while lines.advance().map_err(|source| sink.read_error(source))? {

@@ -1,4 +1,4 @@
-//! Positions in JSON: one object a line, or a GeoJSON document.
+//! Positions in JSON, one object a line, and what other readers of JSON share.
 //!
 //! ```text
 //! {"object":"t7","at":[116.39,39.91],"time":"2008-02-02 13:30:00"}
@@ -18,8 +18,8 @@ use serde_json::{Map, Value};
 
 use super::error::{Field, ReadError, RowError};
 use super::lines::{Line, Lines};
-use super::sink::{Row, Sink};
-use crate::options::Columns;
+use super::sink::{Positions, Row, Sink, Table};
+use crate::columns::Columns;
 
 /// A JSON object of any content.
 pub(crate) type Object = Map<String, Value>;
@@ -28,7 +28,19 @@ pub(crate) type Object = Map<String, Value>;
 pub(crate) fn read<R: BufRead>(
     input: R,
     columns: &Columns,
-    sink: &mut Sink,
+    sink: &mut Sink<Positions>,
+) -> Result<(), ReadError> {
+    each_object(input, sink, |json| match is_feature(json) {
+        true => feature(json, columns),
+        false => position(json, columns),
+    })
+}
+
+/// Reads one JSON object a line, of which `row` makes a row.
+pub(crate) fn each_object<R: BufRead, T: Table>(
+    input: R,
+    sink: &mut Sink<T>,
+    row: impl for<'r> Fn(&'r Object) -> Result<T::Row<'r>, RowError>,
 ) -> Result<(), ReadError> {
     let mut lines = Lines::new(input);
     while lines.advance().map_err(|source| sink.read_error(source))? {
@@ -37,8 +49,7 @@ pub(crate) fn read<R: BufRead>(
             continue;
         }
         match parse(&line) {
-            Ok(json) if is_feature(&json) => sink.take(line.number, feature(&json, columns))?,
-            Ok(json) => sink.take(line.number, position(&json, columns))?,
+            Ok(json) => sink.take(line.number, row(&json))?,
             Err(reason) => sink.take(line.number, Err(reason))?,
         }
     }
@@ -66,7 +77,7 @@ fn position<'a>(json: &'a Object, columns: &Columns) -> Result<Row<'a>, RowError
         },
     };
     let time = value(json, &columns.time).or_else(|| value(json, "time"));
-    Ok(Row { object: id(object)?, time: instant(time)?, at })
+    Ok(Row { object: id(object, Field::Object)?, time: instant(time)?, at })
 }
 
 /// The row of a GeoJSON feature.
@@ -79,23 +90,25 @@ pub(crate) fn feature<'a>(json: &'a Object, columns: &Columns) -> Result<Row<'a>
     let properties = json.get("properties").and_then(Value::as_object);
     let property = |name| properties.and_then(|properties| value(properties, name));
     let object = property(&columns.object).or_else(|| value(json, "id"));
-    Ok(Row { object: id(object)?, time: instant(property(&columns.time))?, at })
+    Ok(Row { object: id(object, Field::Object)?, time: instant(property(&columns.time))?, at })
 }
 
 /// The value under a key; `null` counts as none.
-fn value<'a>(json: &'a Object, key: &str) -> Option<&'a Value> {
+pub(crate) fn value<'a>(json: &'a Object, key: &str) -> Option<&'a Value> {
     json.get(key).filter(|value| !value.is_null())
 }
 
-fn id(value: Option<&Value>) -> Result<Cow<'_, str>, RowError> {
-    match value.ok_or(RowError::MissingField(Field::Object))? {
+/// A name: a string, or an integer as it prints.
+pub(crate) fn id(value: Option<&Value>, which: Field) -> Result<Cow<'_, str>, RowError> {
+    match value.ok_or(RowError::MissingField(which))? {
         Value::String(id) => Ok(id.into()),
         Value::Number(id) if !id.is_f64() => Ok(id.to_string().into()),
-        _ => Err(RowError::NotAnId),
+        _ => Err(RowError::NotAnId(which)),
     }
 }
 
-fn instant(value: Option<&Value>) -> Result<Timestamp, RowError> {
+/// A time: a string, or an integer.
+pub(crate) fn instant(value: Option<&Value>) -> Result<Timestamp, RowError> {
     match value.ok_or(RowError::MissingField(Field::Time))? {
         Value::String(time) => Ok(time.parse()?),
         Value::Number(time) => Ok(time.to_string().parse()?),

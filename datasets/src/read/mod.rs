@@ -1,18 +1,21 @@
-//! Readers of positions.
+//! Readers of positions and of events.
 //!
 //! ```text
-//! Input (gunzip) ─> format (csv, tdrive, geolife, json) ─> Sink ─> Trace, Rejected
+//! Input (gunzip) ─> format (csv, tdrive, geolife, json) ─> Sink ─> table, Rejected
 //! ```
 //!
-//! [`read_positions`] takes the files one after the other; each format turns its bytes into rows,
-//! and the sink decides what becomes of a row.
+//! [`read_positions`] and [`events::read_events`] take the files one after the other; each format
+//! turns its bytes into rows, and the sink decides what becomes of a row.
 
+mod calendar;
 mod csv;
 mod detect;
 pub(crate) mod error;
+pub(crate) mod events;
 mod geojson;
 mod geolife;
 pub(crate) mod input;
+mod interner;
 mod json;
 pub(crate) mod lines;
 pub(crate) mod rejected;
@@ -29,7 +32,7 @@ use detect::Layout;
 use error::ReadError;
 use input::{Input, Meter, Progress};
 use rejected::Rejected;
-use sink::Sink;
+use sink::{Positions, Sink, Table};
 
 /// Reads files of positions, one after the other, into one trace.
 ///
@@ -44,36 +47,47 @@ pub fn read_positions(
     options: &ReadOptions,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<(Trace, Rejected), ReadError> {
-    let bytes_total = paths.iter().map(|path| file_bytes(path)).sum::<Result<u64, _>>()?;
-    let mut meter = Meter::new(bytes_total, progress);
-    let (mut trace, mut rejected) = (Trace::default(), Rejected::default());
-    for path in paths {
-        let mut sink = Sink {
-            path,
-            gzip: false,
-            space: options.space,
-            strict: options.strict,
-            trace: &mut trace,
-            rejected: &mut rejected,
-        };
-        read_file(options, &mut meter, &mut sink)?;
-        meter.end_file();
-    }
-    meter.end();
-    Ok((trace, rejected))
+    let mut table = Positions { space: options.space, trace: Trace::default() };
+    let read = |input: Input, sink: &mut Sink<_>| read_file(options, input, sink);
+    let rejected = read_files(paths, options.strict, &mut table, progress, read)?;
+    Ok((table.trace, rejected))
 }
 
-fn read_file(options: &ReadOptions, meter: &mut Meter, sink: &mut Sink) -> Result<(), ReadError> {
-    let mut input = Input::open(sink.path, meter)?;
-    sink.gzip = input.is_gzip();
+fn read_file(
+    options: &ReadOptions,
+    mut input: Input,
+    sink: &mut Sink<Positions>,
+) -> Result<(), ReadError> {
     let start = input.fill_buf().map_err(|source| sink.read_error(source))?;
     match detect::layout(options.format, sink.path, start) {
-        Layout::Csv => csv::read(input, &options.columns, sink),
+        Layout::Csv => csv::read(input, options.columns.wanted(options.space), sink, csv::position),
         Layout::TDrive => tdrive::read(input, sink),
         Layout::GeoLife => geolife::read(input, sink),
         Layout::JsonLines => json::read(input, &options.columns, sink),
         Layout::GeoJson => geojson::read(input, &options.columns, sink),
     }
+}
+
+/// Reads every file into `table`; what is no file is an error before any is read.
+fn read_files<T: Table>(
+    paths: &[PathBuf],
+    strict: bool,
+    table: &mut T,
+    progress: &mut dyn FnMut(Progress),
+    read_file: impl Fn(Input, &mut Sink<T>) -> Result<(), ReadError>,
+) -> Result<Rejected, ReadError> {
+    let bytes_total = paths.iter().map(|path| file_bytes(path)).sum::<Result<u64, _>>()?;
+    let mut meter = Meter::new(bytes_total, progress);
+    let mut rejected = Rejected::default();
+    for path in paths {
+        let input = Input::open(path, &mut meter)?;
+        let gzip = input.is_gzip();
+        let mut sink = Sink { path, gzip, strict, table: &mut *table, rejected: &mut rejected };
+        read_file(input, &mut sink)?;
+        meter.end_file();
+    }
+    meter.end();
+    Ok(rejected)
 }
 
 /// The size of a file; what cannot be opened is an error before any file is read.

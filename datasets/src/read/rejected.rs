@@ -13,6 +13,7 @@ pub struct Rejected {
     total: u64,
     reasons: Vec<(RowError, u64)>,
     examples: Vec<RejectedRow>,
+    without_object: u64,
 }
 
 /// One rejected row.
@@ -46,6 +47,17 @@ impl Rejected {
     #[must_use]
     pub fn examples(&self) -> &[RejectedRow] {
         &self.examples
+    }
+
+    /// How many rows of events had no object, such as a plate that could not be read. They are
+    /// neither events nor bad rows: the total leaves them out.
+    #[must_use]
+    pub fn without_object(&self) -> u64 {
+        self.without_object
+    }
+
+    pub(crate) fn count_without_object(&mut self, count: u64) {
+        self.without_object += count;
     }
 
     pub(crate) fn add(&mut self, path: &Path, line: u64, reason: RowError) {

@@ -1,4 +1,4 @@
-//! Where rows of every format end: in the trace, or in the account of rejected ones.
+//! Where rows of every format end: in a table, or in the account of rejected ones.
 
 use std::borrow::Cow;
 use std::io;
@@ -7,32 +7,64 @@ use std::path::Path;
 use dunlin_index::{Coord, SpaceKind};
 use dunlin_stream::Timestamp;
 
+use super::calendar;
 use super::error::{Field, ReadError, RowError};
 use super::rejected::Rejected;
 use crate::Trace;
 
-/// A row as a format reads it; its position is not checked yet.
+/// Rows of one kind, collected in columns.
+pub(crate) trait Table {
+    /// A row as a format reads it, not checked yet.
+    type Row<'r>;
+
+    /// Takes a row, or says what is wrong with it.
+    fn push(&mut self, row: &Self::Row<'_>) -> Result<(), RowError>;
+}
+
+/// A position as a format reads it; it is not checked yet.
 pub(crate) struct Row<'a> {
     pub(crate) object: Cow<'a, str>,
     pub(crate) time: Timestamp,
     pub(crate) at: Coord,
 }
 
+/// Positions that fit a space.
+pub(crate) struct Positions {
+    pub(crate) space: SpaceKind,
+    pub(crate) trace: Trace,
+}
+
+impl Table for Positions {
+    type Row<'r> = Row<'r>;
+
+    fn push(&mut self, row: &Row) -> Result<(), RowError> {
+        if row.object.is_empty() {
+            return Err(RowError::EmptyObject);
+        }
+        let at = self.space.check(row.at)?;
+        self.trace.push(row.time, &row.object, at);
+        Ok(())
+    }
+}
+
 /// Takes the rows of one file.
-pub(crate) struct Sink<'a> {
+pub(crate) struct Sink<'a, T> {
     pub(crate) path: &'a Path,
     pub(crate) gzip: bool,
-    pub(crate) space: SpaceKind,
     pub(crate) strict: bool,
-    pub(crate) trace: &'a mut Trace,
+    pub(crate) table: &'a mut T,
     pub(crate) rejected: &'a mut Rejected,
 }
 
-impl Sink<'_> {
+impl<T: Table> Sink<'_, T> {
     /// Takes a row, good or bad; a bad one is an error only when reading is strict.
     #[inline]
-    pub(crate) fn take(&mut self, line: u64, row: Result<Row, RowError>) -> Result<(), ReadError> {
-        match row.and_then(|row| self.accept(&row)) {
+    pub(crate) fn take(
+        &mut self,
+        line: u64,
+        row: Result<T::Row<'_>, RowError>,
+    ) -> Result<(), ReadError> {
+        match row.and_then(|row| self.table.push(&row)) {
             Ok(()) => Ok(()),
             Err(reason) => self.reject(line, reason),
         }
@@ -41,15 +73,6 @@ impl Sink<'_> {
     /// A failure of the file under the rows.
     pub(crate) fn read_error(&self, source: io::Error) -> ReadError {
         ReadError::read(self.path, self.gzip, source)
-    }
-
-    fn accept(&mut self, row: &Row) -> Result<(), RowError> {
-        if row.object.is_empty() {
-            return Err(RowError::EmptyObject);
-        }
-        let at = self.space.check(row.at)?;
-        self.trace.push(row.time, &row.object, at);
-        Ok(())
     }
 
     #[cold]
@@ -72,7 +95,7 @@ pub(crate) fn text(field: Option<&[u8]>, which: Field) -> Result<&str, RowError>
 /// A field as a time.
 #[inline]
 pub(crate) fn time(field: Option<&[u8]>) -> Result<Timestamp, RowError> {
-    Ok(text(field, Field::Time)?.parse()?)
+    Ok(calendar::parse(text(field, Field::Time)?)?)
 }
 
 /// A field as a coordinate; `nan` and `inf` are numbers here, and refused by the space.

@@ -4,10 +4,10 @@ use std::io::BufRead;
 
 use super::error::{Field, ReadError, RowError};
 use super::lines::{Line, Lines};
-use super::sink::{Row, Sink, coord, text, time};
+use super::sink::{Positions, Row, Sink, coord, text, time};
 
 /// Reads a file in T-Drive's own layout.
-pub(crate) fn read<R: BufRead>(input: R, sink: &mut Sink) -> Result<(), ReadError> {
+pub(crate) fn read<R: BufRead>(input: R, sink: &mut Sink<Positions>) -> Result<(), ReadError> {
     let mut lines = Lines::new(input);
     while lines.advance().map_err(|source| sink.read_error(source))? {
         let line = lines.line();
