@@ -19,6 +19,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+pub use dunlin_cep as cep;
 pub use dunlin_datasets as datasets;
 pub use dunlin_index as index;
 pub use dunlin_query as query;

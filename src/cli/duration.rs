@@ -12,6 +12,9 @@ const DAY_MS: u64 = 86_400_000;
 /// The span of all times that are accepted: ten thousand years.
 const MS_MAX: u64 = 10_000 * 365 * DAY_MS;
 
+/// The longest span across events: a hundred years.
+const SPAN_MS_MAX: u64 = 100 * 365 * DAY_MS;
+
 /// Why a text is no duration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -47,6 +50,14 @@ pub(crate) fn parse(text: &str) -> Result<i64, DurationError> {
 /// Reads the length of an epoch, in milliseconds.
 pub(crate) fn parse_epoch(text: &str) -> Result<i64, DurationError> {
     parse_up_to(text, EpochClock::LENGTH_MS_MAX.unsigned_abs())
+}
+
+/// Reads a span of time, which may be zero, in milliseconds.
+pub(crate) fn parse_span(text: &str) -> Result<i64, DurationError> {
+    match parse_up_to(text, SPAN_MS_MAX) {
+        Err(DurationError::Zero) => Ok(0),
+        span => span,
+    }
 }
 
 fn parse_up_to(text: &str, max_ms: u64) -> Result<i64, DurationError> {
@@ -130,5 +141,7 @@ mod tests {
         }
         assert_eq!(parse("366d"), Ok(366 * 86_400_000));
         assert!(parse("4000000d").is_err());
+        assert_eq!((parse_span("0s"), parse_span("2m")), (Ok(0), Ok(120_000)));
+        assert!(parse_span("36501d").is_err());
     }
 }

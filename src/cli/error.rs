@@ -3,6 +3,7 @@
 //! A [`UsageError`] is a mistake on the command line that shows only when several arguments are
 //! seen together; it ends with code 2, as those that the parser finds. All others end with code 1.
 
+use dunlin::cep::RuleError;
 use dunlin::datasets::generate::{AreaError, RoadError};
 use dunlin::datasets::{ColumnsError, ReadError};
 
@@ -71,6 +72,9 @@ pub(crate) enum UsageError {
     /// `--area` is none of the space.
     #[error("invalid value for '--area': {0}")]
     Area(#[from] AreaError),
+    /// No co-occurrence can be asked for so.
+    #[error("{0}")]
+    Rule(#[from] RuleError),
     /// Time would run out of the years that print.
     #[error("the last step would be after the year 9998: use fewer steps, or shorter ones")]
     TooLate,

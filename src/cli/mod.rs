@@ -4,7 +4,8 @@
 //! |---|---|---|---|
 //! | `replay` | [`replay`] | reading traces | [`reading`] |
 //! | `query` | [`query`] | reading query files | [`query_file`] |
-//! | `generate` | [`generate`] | answers as text | [`answers`] |
+//! | `mine` | [`mine`] | answers as text | [`answers`] |
+//! | `generate` | [`generate`] | reports as text | [`reports`] |
 //! |  |  | where data goes | [`output`] |
 //!
 //! stdout carries data, stderr progress and summaries.
@@ -13,12 +14,14 @@ mod answers;
 mod duration;
 mod error;
 mod generate;
+mod mine;
 mod output;
 mod progress;
 mod query;
 mod query_file;
 mod reading;
 mod replay;
+mod reports;
 
 use std::process::ExitCode;
 
@@ -38,6 +41,7 @@ pub(crate) struct Cli {
 enum Command {
     Replay(replay::ReplayArgs),
     Query(query::QueryArgs),
+    Mine(mine::MineArgs),
     Generate(generate::GenerateArgs),
 }
 
@@ -46,6 +50,7 @@ pub(crate) fn run(cli: Cli) -> Result<(), CliError> {
     match cli.command {
         Command::Replay(args) => replay::run(&args),
         Command::Query(args) => query::run(&args),
+        Command::Mine(args) => mine::run(&args),
         Command::Generate(args) => generate::run(&args),
     }
 }
