@@ -2,7 +2,9 @@
 //!
 //! [`read_positions`] turns files of positions (CSV, T-Drive, GeoLife, NDJSON, GeoJSON, each as it
 //! is or gzipped) into one [`Trace`] in columns, [`read_events`] files of events (CSV, NDJSON) into
-//! [`Events`]. Bad rows are counted by reason, never silently lost. [`generate`] makes objects that move: a seed gives the same movement on every machine.
+//! [`Events`], and [`cell_passages`] turns the former into the latter. Bad rows are counted by
+//! reason, never silently lost. [`generate`] makes objects that move: a seed gives the same
+//! movement on every machine.
 //! No clock is read here.
 //!
 //! ```
@@ -18,6 +20,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod cells;
 mod columns;
 mod events;
 pub mod generate;
@@ -25,6 +28,7 @@ mod options;
 mod read;
 mod trace;
 
+pub use cells::cell_passages;
 pub use columns::{Columns, ColumnsError, EventColumns};
 pub use events::Events;
 pub use options::{EventOptions, Format, FormatError, ReadOptions};

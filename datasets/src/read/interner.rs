@@ -79,7 +79,7 @@ mod tests {
             let ShortName(low, high) = ShortName::of(&bytes[..length]).unwrap();
             let mut key = [low.to_le_bytes(), high.to_le_bytes()].concat();
             assert_eq!(key.pop(), Some(length as u8));
-            assert_eq!(&key[..length], bytes.as_bytes()[..length]);
+            assert_eq!(&key[..length], &bytes.as_bytes()[..length]);
             assert!(key[length..].iter().all(|&byte| byte == 0));
         }
         assert!(ShortName::of(&bytes[..16]).is_none());
