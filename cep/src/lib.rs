@@ -6,19 +6,30 @@
 //! | the answer: a set, when it became frequent, where it was seen | [`report`] |
 //! | what an algorithm is | [`miner`] |
 //! | the default algorithm, by bit masks | [`bitmask`] |
+//! | CooMine, on a Seg-tree | [`coomine`] |
+//! | DIMine, Apriori on an inverted index | [`dimine`] |
+//! | MatrixMine, pair by pair | [`matrixmine`] |
 //! | mining as an operator of a stream | [`operator`] |
 
 pub mod bitmask;
+pub mod coomine;
+pub mod dimine;
+pub mod matrixmine;
 pub mod miner;
 pub mod operator;
 pub mod report;
 pub mod rule;
 
 mod exact;
+mod lists;
 mod maximal;
+mod refine;
 mod span;
 
 pub use bitmask::Bitmask;
+pub use coomine::CooMine;
+pub use dimine::DiMine;
+pub use matrixmine::MatrixMine;
 pub use miner::{Arrival, Miner};
 pub use operator::{CooccurrenceOperator, Counts, EventBatch};
 pub use report::{Occurrence, Report};

@@ -3,7 +3,8 @@
 mod oracle;
 
 use dunlin_cep::{
-    Bitmask, CooccurrenceOperator, Counts, EventBatch, Miner, Report, ReportKind, Rule,
+    Bitmask, CooMine, CooccurrenceOperator, Counts, DiMine, EventBatch, MatrixMine, Miner, Report,
+    ReportKind, Rule,
 };
 use dunlin_index::{Event, Slot};
 use dunlin_stream::{Epoch, Operator, Timestamp};
@@ -11,7 +12,12 @@ use oracle::{Truth, at, flaw};
 use proptest::prelude::*;
 
 fn miners() -> Vec<(&'static str, Box<dyn Miner>)> {
-    vec![("bitmask", Box::new(Bitmask::default()))]
+    vec![
+        ("bitmask", Box::new(Bitmask::default())),
+        ("coomine", Box::new(CooMine::default())),
+        ("dimine", Box::new(DiMine::default())),
+        ("matrixmine", Box::new(MatrixMine::default())),
+    ]
 }
 
 /// Runs events, as they come, through an operator; a cut ends a batch and an epoch.

@@ -10,7 +10,10 @@ use std::cell::Cell;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use dunlin::cep::{Bitmask, CooccurrenceOperator, Counts, EventBatch, Miner, ReportKind, Rule};
+use dunlin::cep::{
+    Bitmask, CooMine, CooccurrenceOperator, Counts, DiMine, EventBatch, MatrixMine, Miner,
+    ReportKind, Rule,
+};
 use dunlin::datasets::{EventColumns, EventOptions, Events, Rejected, read_events};
 use dunlin::stream::{EpochClock, runner};
 
@@ -94,12 +97,24 @@ enum Algorithm {
     /// Bit masks over posting lists, the fastest
     #[default]
     Bitmask,
+    /// Filter on a Seg-tree, then refine
+    #[value(name = "coomine")]
+    CooMine,
+    /// Apriori on an inverted index
+    #[value(name = "dimine")]
+    DiMine,
+    /// Pair by pair on a matrix of objects and segments
+    #[value(name = "matrixmine")]
+    MatrixMine,
 }
 
 impl Algorithm {
     fn miner(self) -> Box<dyn Miner> {
         match self {
             Self::Bitmask => Box::new(Bitmask::default()),
+            Self::CooMine => Box::new(CooMine::default()),
+            Self::DiMine => Box::new(DiMine::default()),
+            Self::MatrixMine => Box::new(MatrixMine::default()),
         }
     }
 }

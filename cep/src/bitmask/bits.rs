@@ -13,6 +13,8 @@ pub(super) trait Bits: Clone + PartialEq {
     fn insert(&mut self, bit: usize);
     fn remove(&mut self, bit: usize);
     fn contains(&self, bit: usize) -> bool;
+    /// The least number.
+    fn first(&self) -> Option<usize>;
     fn is_empty(&self) -> bool;
     fn len(&self) -> usize;
     fn is_subset(&self, of: &Self) -> bool;
@@ -39,6 +41,10 @@ impl Bits for u64 {
 
     fn contains(&self, bit: usize) -> bool {
         self >> bit & 1 == 1
+    }
+
+    fn first(&self) -> Option<usize> {
+        (*self != 0).then(|| self.trailing_zeros() as usize)
     }
 
     fn is_empty(&self) -> bool {
@@ -89,6 +95,11 @@ impl Bits for Vec<u64> {
 
     fn contains(&self, bit: usize) -> bool {
         self[bit / 64].contains(bit % 64)
+    }
+
+    fn first(&self) -> Option<usize> {
+        let word = self.iter().position(|word| *word != 0)?;
+        Some(word * 64 + self[word].first()?)
     }
 
     fn is_empty(&self) -> bool {
@@ -155,6 +166,7 @@ mod tests {
         assert!(changed(B::subtract).iter().eq(a.difference(b)));
         assert_eq!(left.is_subset(&right), a.is_subset(b));
         assert_eq!((left.len(), left.is_empty()), (a.len(), a.is_empty()));
+        assert_eq!(left.first(), a.first().copied());
         assert!((0..bound).all(|bit| left.contains(bit) == a.contains(&bit)));
         assert!(left.is_subset(&B::all(bound)) && B::all(bound).len() == bound);
         let mut less = left.clone();

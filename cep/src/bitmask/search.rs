@@ -30,7 +30,7 @@ pub(super) struct Search<'a, B> {
     pub(super) found: Vec<B>,
 }
 
-/// A set of members, and what may still be added to it.
+/// A set of members, what may still be added to it, and its rows.
 struct Node<B> {
     set: B,
     open: B,
@@ -56,62 +56,30 @@ impl<B: Bits> Search<'_, B> {
     pub(super) fn run(&mut self, open: B) -> bool {
         self.stack.clear();
         self.stack.extend((0..).zip(self.rows).map(|(row, _)| row));
-        self.visit(Node { set: B::none(self.members), open, rows: 0 }).is_some()
-    }
-
-    fn visit(&mut self, node: Node<B>) -> Option<()> {
-        self.nodes_left = self.nodes_left.checked_sub(1)?;
-        let Node { set, mut open, rows } = node;
-        let tally = self.tally(&set, rows);
-        open.intersect(&tally.frequent);
-        let mut greatest = set.clone();
-        greatest.union(&open);
-        if greatest.is_empty() || !self.is_new(&greatest, rows) {
-            return Some(());
-        }
-        let size = set.len() + 1;
-        if self.rule.report != ReportKind::All {
-            let mut forced = tally.shared.clone();
-            forced.subtract(&set);
-            if !forced.is_empty() {
-                return self.take_at_once(set, open, &forced, rows);
+        let mut way = Vec::new();
+        let mut next = Some(Node { set: B::none(self.members), open, rows: 0 });
+        loop {
+            if let Some(node) = next.take() {
+                let Some(left) = self.nodes_left.checked_sub(1) else { return false };
+                self.nodes_left = left;
+                way.extend(self.visit(node));
             }
+            let Some(node) = way.last_mut() else { return true };
+            let Some(bit) = node.open.first() else {
+                self.stack.truncate(node.rows);
+                way.pop();
+                continue;
+            };
+            node.open.remove(bit);
+            let mut set = node.set.clone();
+            set.insert(bit);
+            let (open, rows) = (node.open.clone(), node.rows);
+            next = Some(self.grown(set, open, rows));
         }
-        if self.is_told(&set, size, &tally, rows) {
-            self.found.push(set.clone());
-        }
-        if self.rule.is_beyond(size + 1) {
-            return Some(());
-        }
-        self.branch(&set, open, rows)
     }
 
-    /// Goes on with `forced` in the set, unless one of them is not open.
-    fn take_at_once(&mut self, mut set: B, mut open: B, forced: &B, rows: usize) -> Option<()> {
-        set.union(forced);
-        if !forced.is_subset(&open) || self.rule.is_beyond(set.len() + 1) {
-            return Some(());
-        }
-        open.subtract(forced);
-        self.descend(set, open, rows)
-    }
-
-    fn branch(&mut self, set: &B, open: B, rows: usize) -> Option<()> {
-        let mut rest = open.clone();
-        let mut all = Some(());
-        open.for_each(|bit| {
-            rest.remove(bit);
-            if all.is_some() {
-                let mut grown = set.clone();
-                grown.insert(bit);
-                all = self.descend(grown, rest.clone(), rows);
-            }
-        });
-        all
-    }
-
-    /// Visits a set that has grown, with those of the rows that hold it.
-    fn descend(&mut self, set: B, open: B, rows: usize) -> Option<()> {
+    /// A set that has grown, with those of the rows that hold it.
+    fn grown(&mut self, set: B, open: B, rows: usize) -> Node<B> {
         let start = self.stack.len();
         for index in rows..start {
             let row = self.stack[index];
@@ -119,9 +87,59 @@ impl<B: Bits> Search<'_, B> {
                 self.stack.push(row);
             }
         }
-        let all = self.visit(Node { set, open, rows: start });
-        self.stack.truncate(start);
-        all
+        Node { set, open, rows: start }
+    }
+
+    /// Looks at a node: tells its set if it is to be told, and gives the node back with what is
+    /// worth adding; nothing, and its rows taken off the stack, if the branch ends here.
+    fn visit(&mut self, mut node: Node<B>) -> Option<Node<B>> {
+        loop {
+            let tally = self.tally(&node.set, node.rows);
+            node.open.intersect(&tally.frequent);
+            let mut greatest = node.set.clone();
+            greatest.union(&node.open);
+            if greatest.is_empty() || !self.is_new(&greatest, node.rows) {
+                return self.end(&node);
+            }
+            let mut forced = tally.shared.clone();
+            forced.subtract(&node.set);
+            if self.rule.report == ReportKind::All || forced.is_empty() {
+                let size = node.set.len() + 1;
+                if self.is_told(&node.set, size, &tally, node.rows) {
+                    self.found.push(node.set.clone());
+                }
+                let is_greatest = node.open.is_empty() || self.rule.is_beyond(size + 1);
+                return if is_greatest { self.end(&node) } else { Some(node) };
+            }
+            if !forced.is_subset(&node.open) {
+                return self.end(&node);
+            }
+            node.set.union(&forced);
+            node.open.subtract(&forced);
+            if self.rule.is_beyond(node.set.len() + 1) {
+                return self.end(&node);
+            }
+            self.keep_rows(&node);
+        }
+    }
+
+    /// Takes a node's rows off the stack.
+    fn end(&mut self, node: &Node<B>) -> Option<Node<B>> {
+        self.stack.truncate(node.rows);
+        None
+    }
+
+    /// Drops those of a node's rows that do not hold its set.
+    fn keep_rows(&mut self, node: &Node<B>) {
+        let mut kept = node.rows;
+        for index in node.rows..self.stack.len() {
+            let row = self.stack[index];
+            if node.set.is_subset(&self.rows[row as usize].members) {
+                self.stack[kept] = row;
+                kept += 1;
+            }
+        }
+        self.stack.truncate(kept);
     }
 
     /// Whether a set becomes frequent here: it did not occur before in the arrival's stream, and
