@@ -14,19 +14,27 @@ use dunlin::cep::{
     Bitmask, CooMine, CooccurrenceOperator, Counts, DiMine, EventBatch, MatrixMine, Miner,
     ReportKind, Rule,
 };
-use dunlin::datasets::{EventColumns, EventOptions, Events, Rejected, read_events};
+use dunlin::datasets::{
+    Columns, EventColumns, EventOptions, Events, Format, Progress, ReadOptions, Rejected,
+    cell_passages, read_events, read_positions,
+};
 use dunlin::stream::{EpochClock, runner};
 
 use super::duration;
 use super::error::{CliError, UsageError};
 use super::output::{Output, OutputError};
 use super::progress::{self, Count, StopWatch, counted, say};
+use super::reading::SpaceArg;
 use super::reports::{ReportWriter, Written};
 
 const EXAMPLE: &str = "Example:
   dunlin mine passages.csv.gz --columns stream=CAM,object=PLATE,time=T \\
-      --xi 60s --tau 30m --theta 3 --out together.ndjson";
+      --xi 60s --tau 30m --theta 3 --out together.ndjson
+  dunlin mine taxis.csv.gz --cells 200m --xi 1m --tau 1h --theta 5";
 
+/// The smallest and the greatest cell, in metres or units.
+const CELL_MIN: f64 = 1e-3;
+const CELL_MAX: f64 = 1e9;
 /// How much event time is mined at once; nothing that is told depends on it.
 const EPOCH_MS: i64 = 60_000;
 
@@ -34,13 +42,25 @@ const EPOCH_MS: i64 = 60_000;
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLE)]
 pub(crate) struct MineArgs {
-    /// Files of events (CSV with a header, or JSON lines), gzipped or not
+    /// Files of events (CSV with a header, or JSON lines), gzipped or not; with --cells files of
+    /// positions
     #[arg(required = true)]
     files: Vec<PathBuf>,
     /// Names of the columns, as stream=CAM,object=PLATE,time=T; those left out keep the names
-    /// stream, object, time
+    /// stream, object, time (with --cells object, time, lon, lat or x, y)
     #[arg(long, default_value = "", hide_default_value = true)]
     columns: String,
+    /// Take positions, and let an object be in a stream when it enters a cell of this size, as
+    /// 200m (in the plane as 200)
+    #[arg(long, value_name = "SIZE", value_parser = cell_size)]
+    #[arg(allow_hyphen_values = true)]
+    cells: Option<f64>,
+    /// What positions are
+    #[arg(long, value_enum, default_value_t, requires = "cells")]
+    space: SpaceArg,
+    /// How files of positions are laid out: auto, csv, tdrive, geolife, ndjson or geojson
+    #[arg(long, default_value_t, requires = "cells")]
+    format: Format,
     /// How far apart in time objects may be in one stream, as 60s
     #[arg(long, value_name = "DURATION", value_parser = duration::parse_span)]
     #[arg(allow_hyphen_values = true)]
@@ -135,22 +155,32 @@ impl MineArgs {
         rule.check()?;
         Ok(rule)
     }
+
+    fn source(&self) -> Result<Source, UsageError> {
+        let (strict, format) = (self.strict, self.format);
+        let Some(cell) = self.cells else {
+            let columns = EventColumns::parse(&self.columns)?;
+            return Ok(Source::Events(EventOptions { columns, strict }));
+        };
+        let space = self.space.into();
+        let columns = Columns::parse(&self.columns, space)?;
+        Ok(Source::Positions(ReadOptions { format, columns, space, strict }, cell))
+    }
 }
 
 /// Runs the command.
 pub(crate) fn run(args: &MineArgs) -> Result<(), CliError> {
     let rule = args.rule()?;
-    let columns = EventColumns::parse(&args.columns).map_err(UsageError::from)?;
-    let options = EventOptions { columns, strict: args.strict };
+    let source = args.source()?;
     let threads = args.threads.map_or(0, usize::from); // rayon's 0: one per processor
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
-    pool.install(|| mine(args, &rule, &options))
+    pool.install(|| mine(args, &rule, &source))
 }
 
-fn mine(args: &MineArgs, rule: &Rule, options: &EventOptions) -> Result<(), CliError> {
+fn mine(args: &MineArgs, rule: &Rule, source: &Source) -> Result<(), CliError> {
     let watch = StopWatch::start();
     let output = Output::open(&args.out)?;
-    let (events, rejected) = read(args, options)?;
+    let (events, rejected) = read(args, source)?;
     let operator = CooccurrenceOperator::new(rule.clone(), 0, args.algorithm.miner())
         .map_err(UsageError::from)?;
     let (counts, written) = drive(&events, operator, output)?;
@@ -159,16 +189,48 @@ fn mine(args: &MineArgs, rule: &Rule, options: &EventOptions) -> Result<(), CliE
     Ok(())
 }
 
+/// Where events come from.
+#[derive(Debug)]
+enum Source {
+    /// Files of events.
+    Events(EventOptions),
+    /// Files of positions, and the size of the cells that objects enter.
+    Positions(ReadOptions, f64),
+}
+
 /// Reads all files into one table of events, ordered by time.
-fn read(args: &MineArgs, options: &EventOptions) -> Result<(Events, Rejected), CliError> {
+fn read(args: &MineArgs, source: &Source) -> Result<(Events, Rejected), CliError> {
     let bar = progress::bar("reading", 0, Count::Bytes);
-    let (mut events, rejected) = read_events(&args.files, options, &mut |progress| {
+    let mut show = |progress: Progress| {
         bar.set_length(progress.bytes_total);
         bar.set_position(progress.bytes_read);
-    })?;
+    };
+    let (mut events, rejected) = match source {
+        Source::Events(options) => read_events(&args.files, options, &mut show)?,
+        Source::Positions(options, cell) => {
+            let (trace, rejected) = read_positions(&args.files, options, &mut show)?;
+            (cell_passages(&trace, options.space, *cell), rejected)
+        }
+    };
     events.sort_by_time();
     bar.finish_and_clear();
     Ok((events, rejected))
+}
+
+/// Reads the size of a cell: metres, or units of the plane.
+fn cell_size(text: &str) -> Result<f64, &'static str> {
+    let (number, scale) = match (text.strip_suffix("km"), text.strip_suffix('m')) {
+        (Some(number), _) => (number, 1000.0),
+        (_, Some(number)) => (number, 1.0),
+        _ => (text, 1.0),
+    };
+    let size = number.parse().map(|number: f64| number * scale);
+    let size = size.map_err(|_| "write a length, such as 200m, 1.5km or 200")?;
+    if (CELL_MIN..=CELL_MAX).contains(&size) {
+        Ok(size)
+    } else {
+        Err("a cell must be between 1 mm and 1000000 km wide")
+    }
 }
 
 /// Lets the events go by: the heart.
@@ -226,4 +288,22 @@ fn summarize(ran: &Ran, seconds: f64) {
     let (reports, bytes) = (counted(written.reports, "report"), counted(written.bytes, "byte"));
     say(format_args!("{reports} and {bytes} written"));
     say(format_args!("{seconds:.3} s, {}", progress::per_second(*events, seconds)));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_of_cells_have_a_unit_or_none() {
+        assert_eq!(cell_size("200m"), Ok(200.0));
+        assert_eq!(cell_size("1.5km"), Ok(1500.0));
+        assert_eq!(cell_size("0.25"), Ok(0.25));
+        for text in ["", "m", "km", "20 m", "20mm", "twenty"] {
+            assert!(cell_size(text).is_err_and(|error| error.contains("such as")), "{text}");
+        }
+        for text in ["0", "-5m", "inf", "nan", "1e9km"] {
+            assert!(cell_size(text).is_err_and(|error| error.contains("between")), "{text}");
+        }
+    }
 }
