@@ -33,8 +33,8 @@ pub struct Rule {
     pub size_max: Option<usize>,
     /// Which frequent sets are told.
     pub report: ReportKind,
-    /// How many sets are looked at for one event, at most; where that is not enough the event
-    /// counts as cut.
+    /// How many sets are looked at for one event, at most, and fewer where the sets are large;
+    /// where that is not enough the event counts as cut.
     pub sets_max: u64,
 }
 

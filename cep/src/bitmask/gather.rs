@@ -39,6 +39,8 @@ pub(super) struct Surroundings {
     postings: Vec<Posting>,
     counts: Vec<u32>,
     counted_in: Vec<Option<Slot>>,
+    /// The bit of each member, or [`NONE`].
+    bits: Vec<u32>,
     pub(super) visits: Vec<Visit>,
     /// Those of members that stay, by visit and time; members by their bits.
     pub(super) hits: Vec<Hit>,
@@ -113,31 +115,34 @@ impl Surroundings {
     fn keep_frequent(&mut self, rule: &Rule, arrival: &Arrival) -> bool {
         self.count_streams(rule, arrival);
         self.objects.clear();
-        self.is_elsewhere.clear();
-        for (member, count) in self.counts.iter_mut().enumerate() {
-            if *count + 1 < rule.theta {
-                *count = NONE;
+        self.bits.clear();
+        for (&object, &count) in self.members.objects().iter().zip(&self.counts) {
+            if count + 1 < rule.theta {
+                self.bits.push(NONE);
                 continue;
             }
-            *count = u32::try_from(self.objects.len()).expect("fewer than 2^32 members");
-            self.objects.push(self.members.objects()[member]);
-            self.is_elsewhere.push(false);
+            self.bits.push(u32::try_from(self.objects.len()).expect("fewer than 2^32 members"));
+            self.objects.push(object);
         }
-        let bits = &self.counts;
-        let mut kept = 0;
-        let mut start = 0;
+        if self.objects.is_empty() {
+            return false;
+        }
+        self.is_elsewhere.clear();
+        self.is_elsewhere.resize(self.objects.len(), false);
+        let (mut start, mut kept) = (0, 0);
         for visit in &mut self.visits {
             for index in start..visit.hits_end {
                 let Hit { time, member } = self.hits[index];
-                if bits[member as usize] != NONE {
-                    self.hits[kept] = Hit { time, member: bits[member as usize] };
+                let bit = self.bits[member as usize];
+                if bit != NONE {
+                    self.hits[kept] = Hit { time, member: bit };
                     kept += 1;
                 }
             }
             start = std::mem::replace(&mut visit.hits_end, kept);
         }
         self.hits.truncate(kept);
-        !self.objects.is_empty()
+        true
     }
 
     /// Counts for each member the other streams in which it met the object inside `[T − τ, T]`.
@@ -171,8 +176,9 @@ impl Surroundings {
             if passage.object >= event.object {
                 continue;
             }
-            if let Some(bit) = self.objects.iter().position(|object| *object == passage.object) {
-                self.is_elsewhere[bit] = true;
+            let member = self.members.number(passage.object).map(|member| member as usize);
+            if let Some(bit) = member.map(|member| self.bits[member]).filter(|bit| *bit != NONE) {
+                self.is_elsewhere[bit as usize] = true;
             }
         }
     }

@@ -23,7 +23,7 @@ pub(super) struct Search<'a, B> {
     pub(super) stream: Slot,
     /// How many members there are.
     pub(super) members: usize,
-    /// How many more nodes may be looked at.
+    /// How many more sets may be looked at, each one of at most 64 members.
     pub(super) nodes_left: u64,
     /// Rows of the nodes on the way down, one list behind the other.
     pub(super) stack: &'a mut Vec<u32>,
@@ -56,11 +56,13 @@ impl<B: Bits> Search<'_, B> {
     pub(super) fn run(&mut self, open: B) -> bool {
         self.stack.clear();
         self.stack.extend((0..).zip(self.rows).map(|(row, _)| row));
+        // Where there are many members, to look at a set costs more.
+        let cost = 1 + self.members as u64 / 64;
         let mut way = Vec::new();
         let mut next = Some(Node { set: B::none(self.members), open, rows: 0 });
         loop {
             if let Some(node) = next.take() {
-                let Some(left) = self.nodes_left.checked_sub(1) else { return false };
+                let Some(left) = self.nodes_left.checked_sub(cost) else { return false };
                 self.nodes_left = left;
                 way.extend(self.visit(node));
             }
