@@ -97,6 +97,13 @@ impl<M: Miner> CooccurrenceOperator<M> {
         &self.store
     }
 
+    /// How many bytes of memory the events take, unexpired and pending, free room included.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let pending = self.pending.capacity() * size_of::<Event>();
+        self.store.bytes() + pending + self.arrivals.capacity() * size_of::<Arrival>()
+    }
+
     /// Mines all pending events before the watermark.
     fn advance(&mut self, out: &mut Vec<Report>) {
         let Some(watermark) = self.watermark else { return };

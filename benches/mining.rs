@@ -1,0 +1,185 @@
+//! Co-occurrence mining: a day of a city, rivals on one stretch of it, real toll gates, memory, and
+//! how the cost grows with the number of cameras.
+//!
+//! Events are in memory, ordered by time; they go through the operator in epochs of a minute, as
+//! `dunlin mine` does it, and reports are counted. Times are medians of [`RUNS`] runs, on one
+//! thread. The toll gates are looked for in `DUNLIN_DATA` (by default `../shared/data`); without
+//! them the bench says so and measures the rest.
+
+#![allow(clippy::disallowed_methods, reason = "a bench reads the clock")]
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use anyhow::Result;
+use dunlin::cep::{
+    Bitmask, CooMine, CooccurrenceOperator, DiMine, EventBatch, MatrixMine, Miner, ReportKind, Rule,
+};
+use dunlin::datasets::generate::{CameraOptions, CameraTraffic};
+use dunlin::datasets::{EventColumns, EventOptions, Events, read_events};
+use dunlin::stream::{EpochClock, runner};
+
+const RUNS: usize = 3;
+const SEED: u64 = 7;
+const EPOCH_MS: i64 = 60_000;
+const HOUR_MS: i64 = 3_600_000;
+
+/// The question to the city: ξ 60 s, τ 30 min, θ 3.
+fn city_rule() -> Rule {
+    Rule::new(60_000, 1_800_000, 3)
+}
+
+fn miners() -> [(&'static str, fn() -> Box<dyn Miner>); 4] {
+    [
+        ("bitmask", || Box::new(Bitmask::default())),
+        ("CooMine", || Box::new(CooMine::default())),
+        ("DIMine", || Box::new(DiMine::default())),
+        ("MatrixMine", || Box::new(MatrixMine::default())),
+    ]
+}
+
+/// What a run came to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Ran {
+    seconds: f64,
+    reports: usize,
+    /// The most bytes per unexpired event, once an hour of events has gone by.
+    bytes_per_event: f64,
+}
+
+/// Mines all events.
+fn mine(events: &Events, rule: &Rule, miner: Box<dyn Miner>) -> Result<Ran> {
+    let mut operator = CooccurrenceOperator::new(rule.clone(), 0, miner)?;
+    let batch = |rows: std::ops::Range<usize>| EventBatch {
+        times: &events.times[rows.clone()],
+        streams: &events.streams[rows.clone()],
+        objects: &events.objects[rows],
+    };
+    let (mut reports, mut bytes_per_event) = (0, 0.0_f64);
+    let settled = events.times[0].as_millis() + HOUR_MS;
+    let mut epochs = 0;
+    let start = Instant::now();
+    let clock = EpochClock::new(EPOCH_MS);
+    runner::run(&mut operator, clock, &events.times, batch, |operator, end, told| {
+        reports += told.len();
+        epochs += 1;
+        if end.as_millis() > settled && epochs % 16 == 0 {
+            let live = operator.store().len().max(1) as f64;
+            bytes_per_event = bytes_per_event.max(operator.bytes() as f64 / live);
+        }
+        anyhow::Ok(())
+    })?;
+    Ok(Ran { seconds: start.elapsed().as_secs_f64(), reports, bytes_per_event })
+}
+
+/// The run of median time.
+fn median(events: &Events, rule: &Rule, miner: fn() -> Box<dyn Miner>) -> Result<Ran> {
+    let mut runs = (0..RUNS).map(|_| mine(events, rule, miner())).collect::<Result<Vec<_>>>()?;
+    runs.sort_by(|a, b| a.seconds.total_cmp(&b.seconds));
+    Ok(runs[RUNS / 2])
+}
+
+/// Traffic at the same rate per camera, for so many hours.
+fn traffic(cameras: u32, hours: u32) -> Result<Events> {
+    let day = CameraOptions::day(cameras);
+    let options = CameraOptions {
+        passages: day.passages * u64::from(hours) / 24,
+        duration_ms: i64::from(hours) * HOUR_MS,
+        seed: SEED,
+        ..day
+    };
+    Ok(CameraTraffic::in_city(&options, &mut |_| ())?.into_events().0)
+}
+
+fn main() -> Result<()> {
+    // `cargo test --benches` asks for a check that it runs, not for figures.
+    if std::env::args().any(|argument| argument == "--test") {
+        return Ok(());
+    }
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build()?;
+    pool.install(|| {
+        day()?;
+        rivals("city, two hours", &traffic(1_000, 2)?, &city_rule())?;
+        toll_gates()?;
+        growth()
+    })
+}
+
+fn day() -> Result<()> {
+    let events = traffic(1_000, 24)?;
+    println!(
+        "| a day of a city: 1 000 cameras, τ 30 min, ξ 60 s, θ 3 | seconds | events/s | reports | bytes per unexpired event |"
+    );
+    println!("|---|---|---|---|---|");
+    for (name, report) in [("closed", ReportKind::Closed), ("all", ReportKind::All)] {
+        let rule = Rule { report, ..city_rule() };
+        let ran = median(&events, &rule, || Box::new(Bitmask::default()))?;
+        println!(
+            "| {name}, {} events | {:.2} | {:.2} M | {} | {:.0} |",
+            events.len(),
+            ran.seconds,
+            events.len() as f64 / ran.seconds / 1e6,
+            ran.reports,
+            ran.bytes_per_event
+        );
+    }
+    println!();
+    Ok(())
+}
+
+/// Every algorithm on the same events, which must tell the same number of sets.
+fn rivals(name: &str, events: &Events, rule: &Rule) -> Result<()> {
+    println!(
+        "| {name}: {} events | seconds | events/s | reports | against bitmask |",
+        events.len()
+    );
+    println!("|---|---|---|---|---|");
+    for (kind, report) in [("closed", ReportKind::Closed), ("all", ReportKind::All)] {
+        let rule = Rule { report, ..rule.clone() };
+        let mut best = None;
+        for (name, miner) in miners() {
+            let ran = median(events, &rule, miner)?;
+            let best: Ran = *best.get_or_insert(ran);
+            anyhow::ensure!(ran.reports == best.reports, "{name} tells {} sets", ran.reports);
+            println!(
+                "| {name}, {kind} | {:.3} | {:.3} M | {} | {:.1} × |",
+                ran.seconds,
+                events.len() as f64 / ran.seconds / 1e6,
+                ran.reports,
+                ran.seconds / best.seconds
+            );
+        }
+    }
+    println!();
+    Ok(())
+}
+
+fn toll_gates() -> Result<()> {
+    let folder =
+        std::env::var_os("DUNLIN_DATA").map_or_else(|| "../shared/data".into(), PathBuf::from);
+    let path = folder.join("tollgates-passes.csv.gz");
+    if !path.exists() {
+        println!("Toll gates: {} is not there, not measured.\n", path.display());
+        return Ok(());
+    }
+    let columns = EventColumns::parse("stream=link,object=vehicle,time=time")?;
+    let options = EventOptions { columns, ..EventOptions::default() };
+    let (mut events, _) = read_events(&[path], &options, &mut |_| ())?;
+    events.sort_by_time();
+    rivals("toll gates, a week, ξ 5 min, τ 30 min, θ 4", &events, &Rule::new(300_000, 1_800_000, 4))
+}
+
+fn growth() -> Result<()> {
+    println!("| cameras, same rate per camera, two hours | events | ns per event |");
+    println!("|---|---|---|");
+    for cameras in [100, 1_000, 10_000] {
+        let events = traffic(cameras, 2)?;
+        let ran = median(&events, &city_rule(), || Box::new(Bitmask::default()))?;
+        println!(
+            "| {cameras} | {} | {:.0} |",
+            events.len(),
+            ran.seconds * 1e9 / events.len() as f64
+        );
+    }
+    Ok(())
+}
