@@ -4,7 +4,7 @@
 //! seen together; it ends with code 2, as those that the parser finds. All others end with code 1.
 
 use dunlin::cep::RuleError;
-use dunlin::datasets::generate::{AreaError, RoadError};
+use dunlin::datasets::generate::{AreaError, CameraError, CameraOptionsError, RoadError};
 use dunlin::datasets::{ColumnsError, ReadError};
 
 use super::output::OutputError;
@@ -29,6 +29,9 @@ pub(crate) enum CliError {
     /// There is no network to move on.
     #[error(transparent)]
     Roads(#[from] RoadError),
+    /// There is no traffic past cameras.
+    #[error(transparent)]
+    Cameras(CameraError),
     /// Threads cannot be started.
     #[error("cannot start the threads: {0}; use --threads with a smaller number")]
     Threads(#[from] rayon::ThreadPoolBuildError),
@@ -52,6 +55,16 @@ pub(crate) enum CliError {
     },
 }
 
+impl From<CameraError> for CliError {
+    fn from(error: CameraError) -> Self {
+        match error {
+            CameraError::Options(error) => Self::Usage(error.into()),
+            CameraError::Roads(error) => Self::Roads(error),
+            other => Self::Cameras(other),
+        }
+    }
+}
+
 impl CliError {
     /// Whether the reader of the output has gone.
     pub(crate) fn is_closed_pipe(&self) -> bool {
@@ -72,9 +85,16 @@ pub(crate) enum UsageError {
     /// `--area` is none of the space.
     #[error("invalid value for '--area': {0}")]
     Area(#[from] AreaError),
-    /// No co-occurrence can be asked for so.
-    #[error("{0}")]
-    Rule(#[from] RuleError),
+use dunlin::cep::RuleError;
+    /// There is no such traffic past cameras.
+    #[error(transparent)]
+    Cameras(#[from] CameraOptionsError),
+    /// Two kinds of data would go to one place.
+    #[error("passages and convoys cannot both go to {}: name another --truth", path.display())]
+    SameOutput {
+        /// The place.
+        path: std::path::PathBuf,
+    },
     /// Time would run out of the years that print.
     #[error("the last step would be after the year 9998: use fewer steps, or shorter ones")]
     TooLate,

@@ -1,4 +1,4 @@
-//! `dunlin generate`: objects that move, as CSV, from a seed.
+//! `dunlin generate`: objects that move, or vehicles that pass cameras, as CSV, from a seed.
 //!
 //! ```text
 //! movement (uniform, clusters, hotspot, network) ──step──step──> object,time,lon,lat
@@ -6,6 +6,8 @@
 //!
 //! The same arguments give the same bytes on every machine. Arguments are checked here, since the
 //! movements take nonsense for a bug.
+
+mod cameras;
 
 use std::path::PathBuf;
 
@@ -25,14 +27,23 @@ use super::reading::SpaceArg;
 
 const EXAMPLE: &str = "Example:
   dunlin generate clusters --objects 10000 --steps 60 --step 10s --seed 7 --out city.csv
-  dunlin generate network --objects 500 --steps 600 | head";
+  dunlin generate network --objects 500 --steps 600 | head
+  dunlin generate cameras --cameras 100 --out passages.csv --truth convoys.ndjson";
 
-/// Make objects that move, and write where they go as CSV.
+/// Make objects that move, and write where they go, or where cameras see them, as CSV.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLE)]
 pub(crate) struct GenerateArgs {
     #[command(subcommand)]
-    movement: MovementArgs,
+    what: WhatArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum WhatArgs {
+    #[command(flatten)]
+    Movement(MovementArgs),
+    /// Vehicles that pass cameras on a network of roads, some of them in convoys
+    Cameras(cameras::CamerasArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -161,7 +172,14 @@ fn speed(text: &str) -> Result<f64, ArgumentError> {
 
 /// Runs the command.
 pub(crate) fn run(args: &GenerateArgs) -> Result<(), CliError> {
-    let (common, space, mut movement) = args.movement.build()?;
+    match &args.what {
+        WhatArgs::Movement(args) => run_movement(args),
+        WhatArgs::Cameras(args) => cameras::run(args),
+    }
+}
+
+fn run_movement(args: &MovementArgs) -> Result<(), CliError> {
+    let (common, space, mut movement) = args.build()?;
     let watch = StopWatch::start();
     let rows = write(common, space, &mut *movement)?;
     let (seconds, objects) = (watch.seconds(), counted(common.objects.into(), "object"));

@@ -7,6 +7,8 @@
 //! | [`DriftingHotSpot`] | one dense crowd that wanders through the area |
 //! | [`NetworkMovement`] | shortest ways through a network of roads, in classes of speed |
 //!
+//! [`CameraTraffic`] is vehicles as the cameras along such roads see them: passages, with convoys.
+//!
 //! The same seed gives the same positions, bit for bit, on every machine: starting places come from
 //! ChaCha8, steps from a counter hashed by SplitMix64, and functions from `libm`.
 //!
@@ -25,6 +27,7 @@
 //! ```
 
 mod area;
+mod cameras;
 mod city;
 mod clusters;
 mod export;
@@ -40,6 +43,9 @@ mod wander;
 use dunlin_index::Coord;
 
 pub use area::{Area, AreaError};
+pub use cameras::{
+    CameraError, CameraOptions, CameraOptionsError, CameraTraffic, Convoy, ConvoyPassage,
+};
 pub use city::City;
 pub use clusters::{Clusters, GaussianClusters};
 pub use export::{CsvOptions, write_csv};
