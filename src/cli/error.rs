@@ -85,7 +85,9 @@ pub(crate) enum UsageError {
     /// `--area` is none of the space.
     #[error("invalid value for '--area': {0}")]
     Area(#[from] AreaError),
-use dunlin::cep::RuleError;
+    /// No co-occurrence can be asked for so.
+    #[error("{0}")]
+    Rule(#[from] RuleError),
     /// There is no such traffic past cameras.
     #[error(transparent)]
     Cameras(#[from] CameraOptionsError),
