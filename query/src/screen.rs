@@ -56,13 +56,26 @@ impl Block {
 
     /// The smallest box around all lanes.
     fn bounds(&self) -> RoundedBox {
-        let min = |column: &[f32; LANES]| column.iter().copied().fold(f32::INFINITY, f32::min);
-        let max = |column: &[f32; LANES]| column.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let min = |column| extreme(column, |value, least| value < least);
+        let max = |column| extreme(column, |value, greatest| value > greatest);
         RoundedBox {
             x: (min(&self.x_min), max(&self.x_max)),
             y: (min(&self.y_min), max(&self.y_max)),
         }
     }
+}
+
+/// The value of `column` that is beyond all others; a few in one step.
+#[inline]
+fn extreme(column: &[f32; LANES], beyond: impl Fn(f32, f32) -> bool) -> f32 {
+    const STEP: usize = 8;
+    let further = |a, b| if beyond(a, b) { a } else { b };
+    let (first, rest) = column.split_first_chunk::<STEP>().expect("several steps");
+    let mut ends = *first;
+    for values in rest.as_chunks::<STEP>().0 {
+        ends.iter_mut().zip(values).for_each(|(end, &value)| *end = further(value, *end));
+    }
+    ends.into_iter().reduce(further).expect("a step is not empty")
 }
 
 /// The windows of all questions; see the module documentation.
