@@ -27,6 +27,11 @@ impl RoundedBox {
         Self { x, y: (window.y.min as f32, window.y.max as f32) }
     }
 
+    /// The smallest box around two rounded positions, one of which may be NaN.
+    pub(crate) fn around_both(a: (f32, f32), b: (f32, f32)) -> Self {
+        Self { x: (a.0.min(b.0), a.0.max(b.0)), y: (a.1.min(b.1), a.1.max(b.1)) }
+    }
+
     /// Whether the box holds a rounded position. NaN is nowhere.
     #[inline]
     pub(crate) fn contains(&self, (x, y): (f32, f32)) -> bool {

@@ -1,4 +1,4 @@
-//! The screen: all questions' windows side by side, tested against one position at a time.
+//! The screen: all questions' windows side by side, tested against one mover at a time.
 //!
 //! ```text
 //! tops      | box of block 0 | box of block 1 | …                LANES boxes to a block,
@@ -6,11 +6,11 @@
 //!                                                                columns: one pass, no branch
 //! ```
 //!
-//! Neighbours share a block, and a block whose box does not hold the position is passed over. Where
+//! Neighbours share a block, and a block whose box is not on the mover's way is passed over. Where
 //! there are few strips, so that each is listed with a good part of all questions, this costs less
 //! than the lists of the strips (see [`crate::disc_lists`]), and nothing when a strip is cut.
 //!
-//! Cost: a position looks at one box for each block and at the blocks it lies in; a new window
+//! Cost: a mover looks at one box for each block and at the blocks on its way; a new window
 //! rewrites one lane and the box of its block.
 
 use dunlin_index::Window;
@@ -44,14 +44,22 @@ impl Block {
         (self.y_min[lane], self.y_max[lane]) = bounds.y;
     }
 
-    /// The lanes whose box holds a position, as bits.
+    /// The lanes whose box meets another, as bits.
     #[inline]
-    fn holding(&self, (x, y): (f32, f32)) -> u32 {
+    fn meeting(&self, other: &RoundedBox) -> u32 {
         (0..LANES).fold(0, |lanes, lane| {
-            let inside_x = (self.x_min[lane] <= x) & (x <= self.x_max[lane]);
-            let inside_y = (self.y_min[lane] <= y) & (y <= self.y_max[lane]);
-            lanes | u32::from(inside_x & inside_y) << lane
+            let meets_x = (self.x_min[lane] <= other.x.1) & (other.x.0 <= self.x_max[lane]);
+            let meets_y = (self.y_min[lane] <= other.y.1) & (other.y.0 <= self.y_max[lane]);
+            lanes | u32::from(meets_x & meets_y) << lane
         })
+    }
+
+    /// Whether the box of a lane holds a position.
+    #[inline]
+    fn holds(&self, lane: usize, (x, y): (f32, f32)) -> bool {
+        let inside_x = (self.x_min[lane] <= x) & (x <= self.x_max[lane]);
+        let inside_y = (self.y_min[lane] <= y) & (y <= self.y_max[lane]);
+        inside_x & inside_y
     }
 
     /// The smallest box around all lanes.
@@ -123,14 +131,26 @@ impl Screen {
         self.tops[block / LANES].set(block % LANES, &self.blocks[block].bounds());
     }
 
-    /// Calls `found` with every question in whose rounded window the rounded position lies.
+    /// Calls `found` with every question in whose rounded window a mover was or is, at rounded
+    /// positions, and with whether it is there now. A position of NaN is nowhere.
     #[inline]
-    pub(crate) fn each_at(&self, at: (f32, f32), mut found: impl FnMut(u32)) {
+    pub(crate) fn each_on_way(
+        &self,
+        from: (f32, f32),
+        to: (f32, f32),
+        mut found: impl FnMut(u32, bool),
+    ) {
+        // Mostly a mover does not go far, so that few boxes meet its way that hold neither end.
+        let way = RoundedBox::around_both(from, to);
         let groups = self.blocks.chunks(LANES).zip(self.questions.chunks(LANES * LANES));
         for (top, (blocks, questions)) in self.tops.iter().zip(groups) {
-            for block in bits(top.holding(at)) {
-                for lane in bits(blocks[block].holding(at)) {
-                    found(questions[block * LANES + lane]);
+            for block in bits(top.meeting(&way)) {
+                let boxes = &blocks[block];
+                for lane in bits(boxes.meeting(&way)) {
+                    let is_there = boxes.holds(lane, to);
+                    if is_there | boxes.holds(lane, from) {
+                        found(questions[block * LANES + lane], is_there);
+                    }
                 }
             }
         }
@@ -180,25 +200,29 @@ mod tests {
         prop::collection::vec(window, 0..2_500)
     }
 
-    fn found(screen: &Screen, (x, y): (f64, f64)) -> Vec<u32> {
+    fn found(screen: &Screen, from: (f32, f32), to: (f32, f32)) -> Vec<(u32, bool)> {
         let mut found = Vec::new();
-        screen.each_at((x as f32, y as f32), |question| found.push(question));
+        screen.each_on_way(from, to, |question, is_there| found.push((question, is_there)));
         found.sort_unstable();
         found
     }
 
-    fn expected(windows: &[Window], (x, y): (f64, f64)) -> Vec<u32> {
-        let holding = (0..)
-            .zip(windows)
-            .filter(|(_, window)| RoundedBox::around(window).contains((x as f32, y as f32)));
-        holding.map(|(question, _)| question).collect()
+    fn expected(windows: &[Window], from: (f32, f32), to: (f32, f32)) -> Vec<(u32, bool)> {
+        let mut expected = Vec::new();
+        for (question, window) in (0..).zip(windows) {
+            let bounds = RoundedBox::around(window);
+            if bounds.contains(from) || bounds.contains(to) {
+                expected.push((question, bounds.contains(to)));
+            }
+        }
+        expected
     }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(60))]
 
         #[test]
-        fn every_window_that_holds_a_position_is_found_once(
+        fn every_window_where_a_mover_was_or_is_is_found_once(
             before in windows(), after in windows(), stride in 1usize..40,
         ) {
             let mut windows = before;
@@ -210,11 +234,19 @@ mod tests {
                     screen.set(question, window);
                 }
             }
-            for step in 0..256 {
-                let at = (f64::from(step % 16) * 0.1, f64::from(step / 16) * 0.1);
-                prop_assert_eq!(found(&screen, at), expected(&windows, at));
+            let at = |step: usize| ((step % 13) as f32 * 0.1, (step / 13) as f32 * 0.1);
+            let nowhere = (f32::NAN, f32::NAN);
+            for step in 0..169 {
+                for (from, to) in [
+                    (at(step), at(step * 7 % 169)),
+                    (at(step), at(step)),
+                    (nowhere, at(step)),
+                    (at(step), nowhere),
+                ] {
+                    prop_assert_eq!(found(&screen, from, to), expected(&windows, from, to));
+                }
             }
-            prop_assert_eq!(found(&screen, (f64::NAN, 0.5)), Vec::<u32>::new());
+            prop_assert_eq!(found(&screen, nowhere, nowhere), vec![]);
         }
     }
 

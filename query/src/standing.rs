@@ -25,7 +25,7 @@ use crate::member::Member;
 use crate::query_state::{Kind, QueryState, SlotFocus, World};
 use crate::question::{Focus, Query, Question};
 use crate::screen::Screen;
-use crate::touches::Touches;
+use crate::touches::{Touch, Touches};
 
 /// How an answer differs from the one an epoch before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -315,12 +315,14 @@ impl<S: Space> StandingQueries<S> {
     /// Marks the questions in whose window the screen finds a touch.
     fn mark_screened(&mut self) {
         let Self { touches, screen, states, marks, affected, .. } = self;
-        for (number, touch) in touches.all() {
-            screen.each_at((touch.at.x as f32, touch.at.y as f32), |place| {
+        let rounded = |touch: &Touch<S>| (touch.at.x as f32, touch.at.y as f32);
+        for (left, arrived) in touches.movers() {
+            let to = arrived.map_or((f32::NAN, f32::NAN), |(_, touch)| rounded(touch));
+            screen.each_on_way(rounded(left), to, |place, is_there| {
                 if !std::mem::replace(&mut marks[place as usize], true) {
                     affected.push(place);
                 }
-                if touch.arrived.is_some() {
+                if let (true, Some((number, _))) = (is_there, arrived) {
                     states[place as usize].inbox.push(number);
                 }
             });

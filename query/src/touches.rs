@@ -18,7 +18,9 @@ pub(crate) struct Touch<S: Space> {
 /// All touches of one epoch.
 #[derive(Debug)]
 pub(crate) struct Touches<S: Space> {
+    /// Where the movers were (NaN if nowhere), then where they are.
     touches: Vec<Touch<S>>,
+    mover_count: usize,
     /// The touches by strip: those of strip s are rows starts[s]..starts[s + 1], ordered by y.
     starts: Vec<usize>,
     /// Of each row, strip, y and the number of the touch.
@@ -38,6 +40,7 @@ impl<S: Space> Default for Touches<S> {
     fn default() -> Self {
         Self {
             touches: Vec::new(),
+            mover_count: 0,
             starts: Vec::new(),
             sorted: Vec::new(),
             rounded: Vec::new(),
@@ -78,7 +81,8 @@ impl<S: Space> Touches<S> {
 
     /// Notes where the movers are now; call it after the index moved them.
     pub(crate) fn arrive(&mut self, index: &StripIndex) {
-        for mover in 0..self.touches.len() {
+        self.mover_count = self.touches.len();
+        for mover in 0..self.mover_count {
             let slot = self.touches[mover].slot;
             if let Some(at) = index.position(slot) {
                 self.touches.push(Touch { at, slot, arrived: Some(S::probe(at)) });
@@ -129,6 +133,14 @@ impl<S: Space> Touches<S> {
     /// The strips with a touch, each once.
     pub(crate) fn strips(&self) -> impl Iterator<Item = usize> + '_ {
         self.starts.windows(2).enumerate().filter(|(_, rows)| rows[0] < rows[1]).map(|(s, _)| s)
+    }
+
+    /// The movers: where each was (NaN if nowhere), and where it is now, if anywhere, with the number
+    /// of that touch.
+    pub(crate) fn movers(&self) -> impl Iterator<Item = (&Touch<S>, Option<(u32, &Touch<S>)>)> {
+        let (left, arrived) = self.touches.split_at(self.mover_count);
+        let mut arrived = (self.mover_count as u32..).zip(arrived).peekable();
+        left.iter().map(move |left| (left, arrived.next_if(|(_, touch)| touch.slot == left.slot)))
     }
 
     /// All touches with their numbers, but those of movers that came from nowhere.
