@@ -14,6 +14,7 @@ mod duration;
 mod error;
 mod generate;
 mod output;
+mod parts;
 mod progress;
 mod query;
 mod query_file;
