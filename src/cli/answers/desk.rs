@@ -83,19 +83,22 @@ impl Desk {
         Ok(())
     }
 
-    /// Orders the lines by epoch and query.
+    /// Merges the lines of all batches by epoch and query.
     fn put_in_order(&mut self) {
-        self.lines.clear();
-        for (batch, number) in self.batches.iter().zip(0..) {
-            self.lines
-                .extend((0..batch.answers().len() as u32).map(|row| Line { batch: number, row }));
-        }
-        if self.batches.len() > 1 {
-            // A few runs that are in order already: merging them is all there is to do.
-            self.lines.sort_by_key(|line| {
-                let answer = self.batches[line.batch as usize].answers()[line.row as usize];
-                (answer.time, answer.query)
+        let Self { batches, lines, .. } = self;
+        lines.clear();
+        let mut next: Vec<_> =
+            batches.iter().map(|batch| batch.answers().iter().peekable()).collect();
+        let mut rows = vec![0; batches.len()];
+        loop {
+            let heads = next.iter_mut().enumerate().filter_map(|(batch, answers)| {
+                let answer = answers.peek()?;
+                Some((answer.time, answer.query, batch))
             });
+            let Some((.., batch)) = heads.min() else { break };
+            next[batch].next();
+            lines.push(Line { batch: batch as u32, row: rows[batch] });
+            rows[batch] += 1;
         }
     }
 
