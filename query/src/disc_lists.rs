@@ -8,6 +8,8 @@ use std::ops::Range;
 
 use dunlin_index::Window;
 
+use crate::rounded::RoundedBox;
+
 /// The strips that a question is listed in: up to two ranges, where its window wraps.
 pub(crate) type ListedIn = [Range<usize>; 2];
 
@@ -18,17 +20,7 @@ pub(crate) const NOWHERE: ListedIn = [0..0, 0..0];
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Listed {
     pub(crate) question: u32,
-    pub(crate) x: (f32, f32),
-    pub(crate) y: (f32, f32),
-}
-
-impl Listed {
-    fn new(question: u32, window: &Window) -> Self {
-        let wraps = !window.x[1].is_empty();
-        let all = (f32::NEG_INFINITY, f32::INFINITY);
-        let x = if wraps { all } else { (window.x[0].min as f32, window.x[0].max as f32) };
-        Self { question, x, y: (window.y.min as f32, window.y.max as f32) }
-    }
+    pub(crate) bounds: RoundedBox,
 }
 
 /// Questions by strip.
@@ -46,7 +38,7 @@ impl DiscLists {
 
     /// Lists `question` in the strips `listed`, which its `window` meets.
     pub(crate) fn add(&mut self, question: u32, window: &Window, listed: &ListedIn) {
-        let entry = Listed::new(question, window);
+        let entry = Listed { question, bounds: RoundedBox::around(window) };
         for strip in listed.iter().cloned().flatten() {
             self.lists[strip].push(entry);
         }

@@ -19,6 +19,8 @@ pub mod standing;
 
 mod disc_lists;
 mod query_state;
+mod rounded;
+mod screen;
 mod touches;
 
 pub use area::{Area, AreaError};

@@ -233,8 +233,9 @@ impl<S: Space> QueryState<S> {
         for &number in &self.inbox {
             let touch = world.touches.touch(number);
             let Some(probe) = &touch.arrived else { continue };
-            let key = self.admits(touch.slot, probe, touch.at, world);
-            arrivals.extend(key.map(|key| Member { key, slot: touch.slot }));
+            if let Some(key) = self.admits(touch.slot, probe, touch.at, world) {
+                arrivals.push(Member { key, slot: touch.slot });
+            }
         }
         let moved = |member: &Member| world.touches.moved(member.slot);
         if arrivals.is_empty() && !self.members.iter().any(moved) {

@@ -2,8 +2,9 @@
 //!
 //! ```text
 //! movers of an epoch ──> strip index ──> which questions may be affected ──> their answers
-//!                                         few movers: those on the disc lists of touched strips
-//!                                         many movers: all, strip by strip
+//!                             few movers, few strips: those that the screen finds
+//!                             few movers, many strips: those on the disc lists of touched strips
+//!                             many movers: all, strip by strip
 //! ```
 //!
 //! Cost: with few movers, a few comparisons for each question in a touched strip, and for each
@@ -23,7 +24,8 @@ use crate::dknn::Searcher;
 use crate::member::Member;
 use crate::query_state::{Kind, QueryState, SlotFocus, World};
 use crate::question::{Focus, Query, Question};
-use crate::touches::Touches;
+use crate::screen::Screen;
+use crate::touches::{Touch, Touches};
 
 /// How an answer differs from the one an epoch before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,17 +77,36 @@ pub struct StandingQueries<S: Space> {
     touches: Touches<S>,
     discs: DiscLists,
     areas: AreaBoxes,
-    /// The index layout for which `discs` and `areas` hold; `None` if for none.
-    listed_for: Option<u64>,
+    screen: Screen,
+    /// Which of these know the windows of all questions.
+    lookup: Lookup,
+    /// The most strips for which the screen is used.
+    screened_strips_max: usize,
     /// The questions that look from an object, and those without an answer yet, by place.
     followers: Vec<(Slot, u32)>,
     unanswered: Vec<u32>,
-    /// The answers that the last epoch may have changed, by place.
+    /// The answers that the last epoch may have changed: whether, by place, and their places.
     marks: Vec<bool>,
+    affected: Vec<u32>,
+    searcher: Searcher<S>,
     /// Bulk epochs since the states were put in order of place; `None` if they never were.
     sorted_at: Option<usize>,
 }
 
+/// What finds the questions that a touch concerns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lookup {
+    /// Nothing yet.
+    None,
+    /// The disc lists, for this layout of the index, and the boxes of the areas.
+    Lists(u64),
+    /// The screen.
+    Screen,
+}
+
+/// Strips up to which the screen is used. With as many strips as this, a strip's list is about as
+/// long as the boxes that the screen tests for the strip's touches.
+const SCREENED_STRIPS_MAX: usize = 256;
 /// What a mover costs where touches are looked up, and what a search costs, in one unit: they decide
 /// whether an epoch goes by its touches or answers every question anew.
 const TOUCH_COST: usize = 1;
@@ -117,12 +138,25 @@ impl<S: Space> StandingQueries<S> {
             touches: Touches::default(),
             discs: DiscLists::default(),
             areas: AreaBoxes::default(),
-            listed_for: None,
+            screen: Screen::default(),
+            lookup: Lookup::None,
+            screened_strips_max: SCREENED_STRIPS_MAX,
             followers: Vec::new(),
             unanswered: Vec::new(),
             marks: Vec::new(),
+            affected: Vec::new(),
+            searcher: Searcher::default(),
             sorted_at: None,
         }
+    }
+
+    /// Sets the most strips of the index for which the questions that an epoch touches are found by
+    /// one pass over all windows, and not by lists of the strips. It decides what an epoch costs,
+    /// not what it answers.
+    #[must_use]
+    pub fn with_screened_strips_max(mut self, strips: usize) -> Self {
+        self.screened_strips_max = strips;
+        self
     }
 
     /// Registers `query`; its first answer comes with the next epoch. Returns its number: queries
@@ -148,8 +182,8 @@ impl<S: Space> StandingQueries<S> {
         self.ids.push(query.id);
         self.places.push(u32::try_from(self.states.len()).expect("fewer than 2^32 queries"));
         self.states.push(QueryState::new(number as u32, kind));
-        self.marks.push(true);
-        self.listed_for = None;
+        self.marks.push(false);
+        self.lookup = Lookup::None;
         Ok(number)
     }
 
@@ -165,8 +199,9 @@ impl<S: Space> StandingQueries<S> {
             self.answer_all();
         } else {
             self.touches.clear();
-            for &slot in slots.iter().chain(gone) {
-                self.touches.leave(slot, self.index.position(slot));
+            let stay = slots.iter().zip(to.iter().copied().map(Some));
+            for (&slot, to) in stay.chain(gone.iter().map(|slot| (slot, None))) {
+                self.touches.leave(slot, self.index.position(slot), to);
             }
             self.move_objects(slots, to, gone);
             self.touches.arrive(&self.index);
@@ -184,7 +219,7 @@ impl<S: Space> StandingQueries<S> {
     /// Finds every answer anew, neighbours after each other.
     fn answer_all(&mut self) {
         self.touches.all_moved();
-        self.listed_for = None;
+        self.lookup = Lookup::None;
         self.sort_states();
         let world = World { index: &self.index, names: &self.names, touches: &self.touches };
         self.states.par_chunks_mut(READ_AHEAD).for_each_init(
@@ -195,34 +230,59 @@ impl<S: Space> StandingQueries<S> {
             },
         );
         self.marks.fill(true);
+        self.affected.clear();
+        self.affected.extend(0..self.states.len() as u32);
     }
 
     /// Brings the answers up to date that what was touched may have changed.
     fn answer_touched(&mut self) {
         self.unmark();
-        if self.listed_for != Some(self.index.layout_version()) {
-            self.list_all();
+        let screened = self.index.strip_count() <= self.screened_strips_max;
+        let lists = Lookup::Lists(self.index.layout_version());
+        self.look_up_by(if screened { Lookup::Screen } else { lists });
+        self.mark_due();
+        if screened {
+            self.mark_screened();
+        } else {
+            self.mark_listed();
         }
-        self.mark_affected();
-        let world = World { index: &self.index, names: &self.names, touches: &self.touches };
-        let marked = self.states.par_iter_mut().zip(&self.marks).with_min_len(PIECE);
-        marked.filter(|(_, marked)| **marked).for_each_init(
-            Searcher::default,
-            |searcher, (state, _)| {
-                state.update(&world, searcher);
-            },
-        );
-        self.relist_marked();
+        self.update_marked();
+        self.renew_windows(screened);
     }
 
     /// Forgets which answers the last epoch may have changed.
     fn unmark(&mut self) {
-        for (state, marked) in self.states.iter_mut().zip(&mut self.marks) {
-            if std::mem::take(marked) {
-                state.change = AnswerChange::Unchanged;
-                state.inbox.clear();
-            }
+        for place in self.affected.drain(..) {
+            let state = &mut self.states[place as usize];
+            state.change = AnswerChange::Unchanged;
+            state.inbox.clear();
+            self.marks[place as usize] = false;
         }
+    }
+
+    fn mark(&mut self, place: u32) {
+        if !std::mem::replace(&mut self.marks[place as usize], true) {
+            self.affected.push(place);
+        }
+    }
+
+    /// Makes `lookup` know the windows of all questions.
+    fn look_up_by(&mut self, lookup: Lookup) {
+        if self.lookup == lookup && !(lookup == Lookup::Screen && self.screen.is_worn()) {
+            return;
+        }
+        match lookup {
+            Lookup::None => {}
+            Lookup::Screen => self.screen.reset(self.states.iter().map(|state| &state.window)),
+            Lookup::Lists(_) => self.list_all(),
+        }
+        self.states.iter_mut().for_each(|state| state.is_window_new = false);
+        let followers = self.states.iter().zip(0..);
+        let followers = followers.filter_map(|(state, place)| Some((state.focus_slot()?, place)));
+        self.followers = followers.collect();
+        let unanswered = self.states.iter().zip(0..).filter(|(state, _)| !state.is_answered());
+        self.unanswered = unanswered.map(|(_, place)| place).collect();
+        self.lookup = lookup;
     }
 
     fn list_all(&mut self) {
@@ -231,57 +291,99 @@ impl<S: Space> StandingQueries<S> {
             state.listed =
                 if state.is_area() { NOWHERE } else { self.index.strips_in(&state.window) };
             self.discs.add(place as u32, &state.window, &state.listed);
-            state.is_window_new = false;
         }
         let areas = self.states.iter().enumerate();
         self.areas = AreaBoxes::new(areas.filter_map(|(place, state)| match &state.kind {
             Kind::Inside(area) => Some((place, &**area)),
             _ => None,
         }));
-        let followers = self.states.iter().zip(0..);
-        let followers = followers.filter_map(|(state, place)| Some((state.focus_slot()?, place)));
-        self.followers = followers.collect();
-        let unanswered = self.states.iter().zip(0..).filter(|(state, _)| !state.is_answered());
-        self.unanswered = unanswered.map(|(_, place)| place).collect();
-        self.listed_for = Some(self.index.layout_version());
     }
 
-    /// Marks the questions that are new, whose focus moved, or in whose window something did.
-    fn mark_affected(&mut self) {
-        for place in self.unanswered.drain(..) {
-            self.marks[place as usize] = true;
+    /// Marks the questions that are new or whose focus moved.
+    fn mark_due(&mut self) {
+        for place in std::mem::take(&mut self.unanswered) {
+            self.mark(place);
         }
-        for &(slot, place) in &self.followers {
-            self.marks[place as usize] |= self.touches.moved(slot);
-        }
-        for strip in self.touches.strips() {
-            for listed in self.discs.of(strip) {
-                let place = listed.question as usize;
-                for touch in self.touches.concerning(strip, listed) {
-                    self.marks[place] = true;
-                    self.states[place].inbox.push(touch);
-                }
-            }
-        }
-        for (touch, at) in self.touches.places() {
-            for place in self.areas.owners_at(at) {
-                self.marks[place] = true;
-                let inbox = &mut self.states[place].inbox;
-                // An area of many polygons may have several boxes here.
-                if inbox.last() != Some(&touch) {
-                    inbox.push(touch);
-                }
+        for follower in 0..self.followers.len() {
+            let (slot, place) = self.followers[follower];
+            if self.touches.moved(slot) {
+                self.mark(place);
             }
         }
     }
 
-    fn relist_marked(&mut self) {
-        for (place, (state, marked)) in self.states.iter_mut().zip(&self.marks).enumerate() {
-            if *marked && state.is_window_new && !state.is_area() {
-                self.discs.remove(place as u32, &state.listed);
+    /// Marks the questions in whose window the screen finds a touch.
+    fn mark_screened(&mut self) {
+        let Self { touches, screen, states, marks, affected, .. } = self;
+        let rounded = |touch: &Touch<S>| (touch.at.x as f32, touch.at.y as f32);
+        for (left, arrived) in touches.movers() {
+            let to = arrived.map_or((f32::NAN, f32::NAN), |(_, touch)| rounded(touch));
+            screen.each_on_way(rounded(left), to, |place, is_there| {
+                if !std::mem::replace(&mut marks[place as usize], true) {
+                    affected.push(place);
+                }
+                if let (true, Some((number, _))) = (is_there, arrived) {
+                    states[place as usize].inbox.push(number);
+                }
+            });
+        }
+    }
+
+    /// Marks the questions that are listed with a touch in their window, and the areas.
+    fn mark_listed(&mut self) {
+        let Self { touches, discs, areas, states, marks, affected, .. } = self;
+        touches.sort(&self.index);
+        let mut concern = |place: usize, touch: u32| {
+            if !std::mem::replace(&mut marks[place], true) {
+                affected.push(place as u32);
+            }
+            let inbox = &mut states[place].inbox;
+            // An area of many polygons may have several boxes at one place.
+            if inbox.last() != Some(&touch) {
+                inbox.push(touch);
+            }
+        };
+        for strip in touches.strips() {
+            for listed in discs.of(strip) {
+                let numbers = touches.concerning(strip, listed);
+                numbers.for_each(|touch| concern(listed.question as usize, touch));
+            }
+        }
+        for (number, touch) in touches.all() {
+            areas.owners_at(touch.at).for_each(|place| concern(place, number));
+        }
+    }
+
+    fn update_marked(&mut self) {
+        let world = World { index: &self.index, names: &self.names, touches: &self.touches };
+        if self.affected.len() <= PIECE {
+            for &place in &self.affected {
+                self.states[place as usize].update(&world, &mut self.searcher);
+            }
+            return;
+        }
+        let marked = self.states.par_iter_mut().zip(&self.marks).with_min_len(PIECE);
+        marked.filter(|(_, marked)| **marked).for_each_init(
+            Searcher::default,
+            |searcher, (state, _)| {
+                state.update(&world, searcher);
+            },
+        );
+    }
+
+    /// Tells the lookup the windows that are new.
+    fn renew_windows(&mut self, screened: bool) {
+        for &place in &self.affected {
+            let state = &mut self.states[place as usize];
+            if !std::mem::take(&mut state.is_window_new) {
+                continue;
+            }
+            if screened {
+                self.screen.set(place as usize, &state.window);
+            } else if !state.is_area() {
+                self.discs.remove(place, &state.listed);
                 state.listed = self.index.strips_in(&state.window);
-                self.discs.add(place as u32, &state.window, &state.listed);
-                state.is_window_new = false;
+                self.discs.add(place, &state.window, &state.listed);
             }
         }
     }
@@ -353,9 +455,9 @@ impl<S: Space> StandingQueries<S> {
     /// The numbers of the queries whose list of objects changed with the last epoch, in order.
     pub fn reordered(&self, numbers: &mut Vec<usize>) {
         numbers.clear();
-        let marked = self.states.iter().zip(&self.marks).filter(|(_, marked)| **marked);
-        let reordered = marked.filter(|(state, _)| state.change == AnswerChange::Reordered);
-        numbers.extend(reordered.map(|(state, _)| state.number as usize));
+        let states = self.affected.iter().map(|&place| &self.states[place as usize]);
+        let reordered = states.filter(|state| state.change == AnswerChange::Reordered);
+        numbers.extend(reordered.map(|state| state.number as usize));
         numbers.sort_unstable();
     }
 

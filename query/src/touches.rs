@@ -18,11 +18,14 @@ pub(crate) struct Touch<S: Space> {
 /// All touches of one epoch.
 #[derive(Debug)]
 pub(crate) struct Touches<S: Space> {
+    /// Where the movers were (NaN if nowhere), then where they are.
     touches: Vec<Touch<S>>,
-    /// The touches of strip s are starts[s]..starts[s + 1], ordered by y.
+    mover_count: usize,
+    /// The touches by strip: those of strip s are rows starts[s]..starts[s + 1], ordered by y.
     starts: Vec<usize>,
-    sorted: Vec<(usize, Touch<S>)>,
-    /// x and y of `sorted`, rounded.
+    /// Of each row, strip, y and the number of the touch.
+    sorted: Vec<(usize, f64, u32)>,
+    /// Of each row, x and y rounded.
     rounded: Vec<(f32, f32)>,
     /// Whether each slot moved or left in this epoch.
     moved: Vec<bool>,
@@ -37,6 +40,7 @@ impl<S: Space> Default for Touches<S> {
     fn default() -> Self {
         Self {
             touches: Vec::new(),
+            mover_count: 0,
             starts: Vec::new(),
             sorted: Vec::new(),
             rounded: Vec::new(),
@@ -61,37 +65,47 @@ impl<S: Space> Touches<S> {
         self.all_moved = true;
     }
 
-    /// Notes that `slot` leaves `from`, if it was anywhere. Call it before the index moves it.
-    pub(crate) fn leave(&mut self, slot: Slot, from: Option<Coord>) {
+    /// Notes that `slot` goes from `from`, if it was anywhere, to `to`, if it stays. Call it before
+    /// the index moves it.
+    pub(crate) fn leave(&mut self, slot: Slot, from: Option<Coord>, to: Option<Coord>) {
         if slot.index() >= self.moved.len() {
             self.moved.resize(slot.index() + 1, false);
         }
-        if std::mem::replace(&mut self.moved[slot.index()], true) {
+        let stands = from.is_some() && from == to;
+        if stands || std::mem::replace(&mut self.moved[slot.index()], true) {
             return;
         }
         let at = from.unwrap_or(Coord { x: f64::NAN, y: f64::NAN });
         self.touches.push(Touch { at, slot, arrived: None });
     }
 
-    /// Notes where the movers are now, and orders all touches; call it after the index moved them.
+    /// Notes where the movers are now; call it after the index moved them.
     pub(crate) fn arrive(&mut self, index: &StripIndex) {
-        let arrivals = |touch: &Touch<S>| {
-            let at = index.position(touch.slot)?;
-            Some(Touch { at, slot: touch.slot, arrived: Some(S::probe(at)) })
-        };
-        let arrivals: Vec<_> = self.touches.iter().filter_map(arrivals).collect();
-        self.touches.extend(arrivals);
-        let present = self.touches.iter().filter(|touch| !touch.at.x.is_nan());
+        self.mover_count = self.touches.len();
+        for mover in 0..self.mover_count {
+            let slot = self.touches[mover].slot;
+            if let Some(at) = index.position(slot) {
+                self.touches.push(Touch { at, slot, arrived: Some(S::probe(at)) });
+            }
+        }
+    }
+
+    /// Orders all touches by strip.
+    pub(crate) fn sort(&mut self, index: &StripIndex) {
         self.sorted.clear();
-        self.sorted.extend(present.map(|touch| (index.strip_at(touch.at.x), *touch)));
-        self.sorted.sort_unstable_by(|(strip, a), (other, b)| {
-            strip.cmp(other).then_with(|| a.at.y.total_cmp(&b.at.y))
+        let row =
+            |(number, touch): (u32, &Touch<S>)| (index.strip_at(touch.at.x), touch.at.y, number);
+        self.sorted.extend(all(&self.touches).map(row));
+        self.sorted.sort_unstable_by(|(strip, y, number), (other, other_y, other_number)| {
+            strip.cmp(other).then(y.total_cmp(other_y)).then(number.cmp(other_number))
         });
         self.rounded.clear();
-        self.rounded
-            .extend(self.sorted.iter().map(|(_, touch)| (touch.at.x as f32, touch.at.y as f32)));
+        self.rounded.extend(self.sorted.iter().map(|&(.., number)| {
+            let at = self.touches[number as usize].at;
+            (at.x as f32, at.y as f32)
+        }));
         self.starts.clear();
-        for (row, (strip, _)) in self.sorted.iter().enumerate() {
+        for (row, (strip, ..)) in self.sorted.iter().enumerate() {
             self.starts.resize(strip + 1, row);
         }
         self.starts.resize(index.strip_count() + 1, self.sorted.len());
@@ -103,19 +117,17 @@ impl<S: Space> Touches<S> {
         let (mut start, mut end) = (self.starts[strip], self.starts[strip + 1]);
         if end - start > FEW {
             let rows = &self.rounded[start..end];
-            end = start + rows.partition_point(|&(_, y)| y <= listed.y.1);
-            start += rows.partition_point(|&(_, y)| y < listed.y.0);
+            end = start + rows.partition_point(|&(_, y)| y <= listed.bounds.y.1);
+            start += rows.partition_point(|&(_, y)| y < listed.bounds.y.0);
         }
-        let inside = |(min, max): (f32, f32), value: f32| (min <= value) & (value <= max);
-        let near = self.rounded[start..end].iter().zip(start as u32..);
-        near.filter(move |&(&(x, y), _)| inside(listed.x, x) & inside(listed.y, y))
-            .map(|(_, number)| number)
+        let near = self.rounded[start..end].iter().zip(&self.sorted[start..end]);
+        near.filter(move |&(&at, _)| listed.bounds.contains(at)).map(|(_, &(.., number))| number)
     }
 
     /// The touch of a number.
     #[inline]
     pub(crate) fn touch(&self, number: u32) -> &Touch<S> {
-        &self.sorted[number as usize].1
+        &self.touches[number as usize]
     }
 
     /// The strips with a touch, each once.
@@ -123,9 +135,17 @@ impl<S: Space> Touches<S> {
         self.starts.windows(2).enumerate().filter(|(_, rows)| rows[0] < rows[1]).map(|(s, _)| s)
     }
 
-    /// All touched places, with the numbers of the touches.
-    pub(crate) fn places(&self) -> impl Iterator<Item = (u32, Coord)> + '_ {
-        (0..).zip(self.sorted.iter().map(|(_, touch)| touch.at))
+    /// The movers: where each was (NaN if nowhere), and where it is now, if anywhere, with the number
+    /// of that touch.
+    pub(crate) fn movers(&self) -> impl Iterator<Item = (&Touch<S>, Option<(u32, &Touch<S>)>)> {
+        let (left, arrived) = self.touches.split_at(self.mover_count);
+        let mut arrived = (self.mover_count as u32..).zip(arrived).peekable();
+        left.iter().map(move |left| (left, arrived.next_if(|(_, touch)| touch.slot == left.slot)))
+    }
+
+    /// All touches with their numbers, but those of movers that came from nowhere.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (u32, &Touch<S>)> {
+        all(&self.touches)
     }
 
     /// Whether `slot` moved, entered or left in this epoch, or may have.
@@ -133,4 +153,8 @@ impl<S: Space> Touches<S> {
     pub(crate) fn moved(&self, slot: Slot) -> bool {
         self.all_moved || self.moved.get(slot.index()).is_some_and(|&moved| moved)
     }
+}
+
+fn all<S: Space>(touches: &[Touch<S>]) -> impl Iterator<Item = (u32, &Touch<S>)> {
+    (0..).zip(touches).filter(|(_, touch)| !touch.at.x.is_nan())
 }

@@ -57,6 +57,8 @@ struct Epoch {
 struct Scenario {
     spread: Spread,
     occupancy: Option<Occupancy>,
+    /// Strips up to which the screen finds the questions: never, now and then, always.
+    screened_strips_max: usize,
     start: Vec<(f64, f64)>,
     queries: Vec<(u8, f64, f64, f64)>,
     epochs: Vec<Epoch>,
@@ -83,16 +85,13 @@ fn scenarios() -> impl Strategy<Value = Scenario> {
     (
         spread,
         occupancy,
+        prop::sample::select(vec![0, 4, usize::MAX]),
         prop::collection::vec((unit(), unit()), 0..OBJECTS as usize),
         prop::collection::vec((any::<u8>(), unit(), unit(), unit()), 1..40),
         prop::collection::vec(epoch, 1..30),
     )
-        .prop_map(|(spread, occupancy, start, queries, epochs)| Scenario {
-            spread,
-            occupancy,
-            start,
-            queries,
-            epochs,
+        .prop_map(|(spread, occupancy, screened_strips_max, start, queries, epochs)| {
+            Scenario { spread, occupancy, screened_strips_max, start, queries, epochs }
         })
 }
 
@@ -192,7 +191,8 @@ fn in_order(mut members: Vec<Member>, names: &ObjectNames) -> Vec<Member> {
 /// Runs a scenario and compares every answer of every epoch; returns how many were compared.
 fn check<S: Space>(scenario: &Scenario, kind: SpaceKind) -> Result<u64, TestCaseError> {
     let index = scenario.occupancy.map_or_else(StripIndex::default, StripIndex::with_occupancy);
-    let mut standing = StandingQueries::<S>::new(ObjectNames::default(), index);
+    let mut standing = StandingQueries::<S>::new(ObjectNames::default(), index)
+        .with_screened_strips_max(scenario.screened_strips_max);
     for slot in 0..OBJECTS {
         standing.names_mut().intern(&name(slot));
     }

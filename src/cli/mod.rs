@@ -16,6 +16,7 @@ mod error;
 mod generate;
 mod mine;
 mod output;
+mod parts;
 mod progress;
 mod query;
 mod query_file;

@@ -138,8 +138,12 @@ fn ask<S: Space>(args: &QueryArgs, options: &ReadOptions) -> Result<(), CliError
         standing.register(query).expect("a query file has no id twice");
     }
     standing.advance(&state.slots, &state.at, &[]);
-    let mut answers = AnswerWriter::new(Names::new(&standing), output);
-    answers.take(&standing, state.time, 0..standing.query_count())?;
+    let mut names = Names::of_objects(standing.names());
+    for number in 0..standing.query_count() {
+        names.add_query(standing.id(number), standing.has_distances(number));
+    }
+    let mut answers = AnswerWriter::new(names, output);
+    answers.write_all(&standing, state.time)?;
     answers.finish()?;
     say(format_args!("{} read, {rejected}", counted(trace.len() as u64, "record")));
     say(format_args!("{} present", counted(state.slots.len() as u64, "object")));

@@ -1,26 +1,25 @@
 //! `dunlin replay`: standing questions over a recorded trace.
 //!
 //! ```text
-//! files ──read──> Trace, by time ──runner, epoch by epoch──> StandingOperator ──> AnswerWriter
+//! files ──read──> Trace, by time ──some epochs──> Parts: operators side by side ──> AnswerWriter
 //! ```
 //!
 //! After each epoch that has a record, the answers that changed (or all) are written, stamped with
 //! the epoch's end. The bytes depend on the files and the arguments alone, not on the threads.
 
-use std::cell::Cell;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use dunlin::datasets::{ReadOptions, Rejected, Trace};
-use dunlin::index::{Plane, Space, SpaceKind, Sphere, StripIndex};
-use dunlin::query::{Moves, Query, StandingOperator, StandingQueries};
-use dunlin::stream::{EpochClock, runner};
+use dunlin::index::{Plane, Space, SpaceKind, Sphere};
+use dunlin::stream::EpochClock;
 use indicatif::ProgressBar;
 
-use super::answers::{AnswerWriter, Names, Written};
+use super::answers::{AnswerWriter, Written};
 use super::duration;
 use super::error::CliError;
 use super::output::{Output, OutputError};
+use super::parts::{self, Parts};
 use super::progress::{self, Count, StopWatch, counted, say};
 use super::query_file;
 use super::reading::ReadingArgs;
@@ -59,7 +58,7 @@ pub(crate) struct ReplayArgs {
 
 /// Which answers are written after an epoch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-enum Emit {
+pub(super) enum Emit {
     /// Those whose ordered list of objects changed
     #[default]
     Changes,
@@ -84,21 +83,12 @@ fn replay<S: Space>(args: &ReplayArgs, options: &ReadOptions) -> Result<(), CliE
     let output = Output::open(&args.out)?;
     let (mut trace, rejected) = args.reading.read(options)?;
     let objects = trace.names.len();
-    let standing = register::<S>(&mut trace, queries);
-    let ran = drive(args, &trace, standing, output)?;
+    let names = std::mem::take(&mut trace.names);
+    let parts = Parts::<S>::new(queries, &names, args.ttl);
+    let ran = drive(args, &trace, parts, output)?;
     let seconds = watch.seconds();
     summarize(&Summary { records: trace.len() as u64, rejected, objects, ran, seconds });
     Ok(())
-}
-
-/// Takes the names out of the trace and registers the queries over them.
-fn register<S: Space>(trace: &mut Trace, queries: Vec<Query>) -> StandingQueries<S> {
-    let names = std::mem::take(&mut trace.names);
-    let mut standing = StandingQueries::new(names, StripIndex::default());
-    for query in queries {
-        standing.register(query).expect("a query file has no id twice");
-    }
-    standing
 }
 
 /// What a run came to.
@@ -109,35 +99,27 @@ struct Ran {
     written: Written,
 }
 
-/// Lets the trace go by, epoch after epoch: the heart.
+/// Lets the trace go by, some epochs at a time: the heart.
 fn drive<S: Space>(
     args: &ReplayArgs,
     trace: &Trace,
-    standing: StandingQueries<S>,
+    mut parts: Parts<S>,
     output: Output,
 ) -> Result<Ran, OutputError> {
     let bar = progress::bar("replaying", trace.len() as u64, Count::Records);
-    let mut answers = AnswerWriter::new(Names::new(&standing), output);
-    let mut operator = StandingOperator::new(standing, args.ttl);
-    let mut epochs = 0;
-    let done = Cell::new(0);
-    let batch = |rows: std::ops::Range<usize>| {
-        done.set(rows.end as u64);
-        let objects = &trace.objects[rows.clone()];
-        Moves { times: &trace.times[rows.clone()], objects, at: &trace.at[rows] }
-    };
+    let mut answers = AnswerWriter::<S>::new(parts.names(), output);
     let clock = EpochClock::new(args.epoch);
-    runner::run(&mut operator, clock, &trace.times, batch, |operator, end, changed| {
-        let standing = operator.queries();
-        epochs += 1;
-        show(&bar, done.get());
-        match args.emit {
-            Emit::Changes => answers.take(standing, end, changed.iter().copied()),
-            Emit::All => answers.take(standing, end, 0..standing.query_count()),
-        }
-    })?;
+    let (mut start, mut epochs) = (0, 1);
+    while start < trace.len() {
+        let end = parts::end_of_epochs(&trace.times, clock, start, epochs);
+        parts.run(trace, start..end, clock, args.emit);
+        epochs = parts::next_epochs(epochs, parts.collected());
+        answers.write(parts.batches())?;
+        show(&bar, end as u64);
+        start = end;
+    }
     bar.finish_and_clear();
-    Ok(Ran { epochs, late: operator.late(), written: answers.finish()? })
+    Ok(Ran { epochs: parts.epochs(), late: parts.late(), written: answers.finish()? })
 }
 
 fn show(bar: &ProgressBar, done: u64) {

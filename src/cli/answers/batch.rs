@@ -8,8 +8,6 @@
 //! Positions are copied as they are collected, since objects move on. An object that stands in
 //! many answers has one place for as long as it does not move.
 
-use std::ops::Range;
-
 use dunlin::index::{Coord, Slot, StripIndex};
 use dunlin::query::Member;
 use dunlin::stream::Timestamp;
@@ -37,9 +35,16 @@ pub(super) struct Place {
     pub(super) at: Coord,
 }
 
+/// A line to be, of one of several batches.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Line {
+    pub(super) batch: u32,
+    pub(super) row: u32,
+}
+
 /// Answers that are not written yet.
-#[derive(Debug)]
-pub(super) struct Batch {
+#[derive(Debug, Default)]
+pub(crate) struct Batch {
     answers: Vec<Answer>,
     members: Vec<BatchMember>,
     places: Vec<Place>,
@@ -48,22 +53,13 @@ pub(super) struct Batch {
 }
 
 impl Batch {
-    pub(super) fn new(object_count: usize) -> Self {
-        Self {
-            answers: Vec::new(),
-            members: Vec::new(),
-            places: Vec::new(),
-            newest: vec![0; object_count],
-        }
-    }
-
     /// How much it holds: members, and lines, which cost something even without members.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.members.len() + self.answers.len()
     }
 
     /// Adds the answer to a query; its members stand in `index`.
-    pub(super) fn add(
+    pub(crate) fn add(
         &mut self,
         query: usize,
         time: Timestamp,
@@ -81,6 +77,9 @@ impl Batch {
     }
 
     fn place(&mut self, now: Place) -> u32 {
+        if now.slot.index() >= self.newest.len() {
+            self.newest.resize(now.slot.index() + 1, 0);
+        }
         let newest = &mut self.newest[now.slot.index()];
         match self.places.get(*newest as usize) {
             Some(last) if last.slot == now.slot && last.at == now.at => {}
@@ -111,19 +110,6 @@ impl Batch {
         let start = row.checked_sub(1).map_or(0, |before| self.answers[before].end);
         &self.members[start as usize..self.answers[row].end as usize]
     }
-
-    /// Cuts the answers into pieces of about `size` members and lines.
-    pub(super) fn cuts(&self, size: usize) -> Vec<Range<usize>> {
-        let (mut cuts, mut start, mut weight) = (Vec::new(), 0, 0);
-        for row in 0..self.answers.len() {
-            weight += 1 + self.members(row).len();
-            if weight >= size || row + 1 == self.answers.len() {
-                cuts.push(start..row + 1);
-                (start, weight) = (row + 1, 0);
-            }
-        }
-        cuts
-    }
 }
 
 #[cfg(test)]
@@ -146,7 +132,7 @@ mod tests {
 
     #[test]
     fn an_object_has_one_place_until_it_moves() {
-        let mut batch = Batch::new(2);
+        let mut batch = Batch::default();
         let (before, after) = (index(&[(1.0, 1.0), (2.0, 2.0)]), index(&[(1.0, 1.0), (3.0, 2.0)]));
         batch.add(0, NOON, &[member(0), member(1)], &before);
         batch.add(1, NOON, &[member(1)], &before);
@@ -160,21 +146,5 @@ mod tests {
         batch.clear();
         batch.add(0, NOON, &[member(1)], &before);
         assert_eq!(batch.places()[0].slot, Slot(1));
-    }
-
-    #[test]
-    fn cuts_cover_every_answer_once() {
-        let (mut batch, index) = (Batch::new(3), index(&[(0.0, 0.0); 3]));
-        for row in 0..10 {
-            let members: Vec<Member> = (0..row % 4).map(member).collect();
-            batch.add(row as usize, NOON, &members, &index);
-        }
-        for size in 1..40 {
-            let cuts = batch.cuts(size);
-            let rows: Vec<usize> = cuts.iter().cloned().flatten().collect();
-            assert_eq!(rows, (0..10).collect::<Vec<_>>(), "size {size}");
-        }
-        batch.clear();
-        assert!(batch.cuts(1).is_empty());
     }
 }

@@ -1,60 +1,175 @@
-//! The desk where batches become text: one batch at a time, all threads at one batch.
+//! The desk where batches become text: one lot at a time, all threads at one lot.
 //!
-//! It owns the output, so whoever has the desk may write, and lines cannot overtake each other.
+//! It owns the output, so whoever has the desk may write, and lines cannot overtake each other. A
+//! lot is a batch from each part of the questions; its lines are put in the order of epochs and
+//! queries, whatever part they come from. Text is made for a few pieces at a time: that bounds
+//! memory when one epoch has very many answers.
 
 use std::io::Write;
+use std::ops::Range;
 
 use dunlin::index::Space;
 use rayon::prelude::*;
 
-use super::batch::Batch;
-use super::text::Texts;
+use super::batch::{Batch, Line};
+use super::text::{ShortText, Texts};
 use crate::cli::output::{Output, OutputError};
 
 /// Members and lines of the piece that is formatted as a whole: some hundred KiB of text.
 const PIECE_MEMBERS: usize = 4 * 1024;
+/// Pieces that are formatted before they are written.
+const PIECES: usize = 16;
 
-/// Formats and writes batches.
+/// Formats and writes lots.
 #[derive(Debug)]
 pub(super) struct Desk {
-    batch: Batch,
-    /// The text of each piece, kept for its memory.
+    batches: Vec<Batch>,
+    /// The lines of all batches, in order.
+    lines: Vec<Line>,
+    /// The text of each piece, kept for its memory, and how many are to be written.
     pieces: Vec<Vec<u8>>,
+    formatted: usize,
     output: Output,
     bytes: u64,
 }
 
 impl Desk {
-    pub(super) fn new(batch: Batch, output: Output) -> Self {
-        Self { batch, pieces: Vec::new(), output, bytes: 0 }
+    pub(super) fn new(output: Output) -> Self {
+        let (batches, lines, pieces) = (Vec::new(), Vec::new(), Vec::new());
+        Self { batches, lines, pieces, formatted: 0, output, bytes: 0 }
     }
 
-    /// The batch to work on, empty before and after.
-    pub(super) fn batch(&mut self) -> &mut Batch {
-        &mut self.batch
+    /// Takes the answers out of `batches` and leaves empty ones.
+    pub(super) fn take(&mut self, batches: &mut [Batch]) {
+        self.batches.resize_with(batches.len(), Batch::default);
+        self.batches.swap_with_slice(batches);
+        batches.iter_mut().for_each(Batch::clear);
     }
 
-    /// Turns the batch into text and writes it, piece after piece.
-    pub(super) fn work<S: Space>(&mut self, texts: &Texts<S>) -> Result<(), OutputError> {
-        let cuts = self.batch.cuts(PIECE_MEMBERS);
-        self.pieces.resize_with(self.pieces.len().max(cuts.len()), Vec::new);
-        let batch = &self.batch;
-        let places = texts.places(batch);
-        self.pieces.par_iter_mut().zip(&cuts).with_max_len(1).for_each(|(piece, answers)| {
-            piece.clear();
-            texts.write(batch, answers.clone(), &places, piece);
-        });
-        for piece in &self.pieces[..cuts.len()] {
-            self.output.write_all(piece).map_err(|source| self.output.failed(source))?;
-            self.bytes += piece.len() as u64;
+    /// Turns the lot into text and writes it, all but the last pieces.
+    pub(super) fn format<S: Space>(&mut self, texts: &Texts<S>) -> Result<(), OutputError> {
+        self.put_in_order();
+        let cuts = self.cuts();
+        let places: Vec<_> = self.batches.iter().map(|batch| texts.places(batch)).collect();
+        for cuts in cuts.chunks(PIECES) {
+            self.write()?;
+            self.format_pieces(texts, &places, cuts);
         }
-        self.batch.clear();
         Ok(())
     }
 
+    fn format_pieces<S: Space>(
+        &mut self,
+        texts: &Texts<S>,
+        places: &[Vec<ShortText>],
+        cuts: &[Range<usize>],
+    ) {
+        let Self { batches, lines, pieces, .. } = self;
+        pieces.resize_with(pieces.len().max(cuts.len()), Vec::new);
+        pieces.par_iter_mut().zip(cuts).with_max_len(1).for_each(|(piece, cut)| {
+            piece.clear();
+            texts.write(batches, places, &lines[cut.clone()], piece);
+        });
+        self.formatted = cuts.len();
+    }
+
+    /// Writes the pieces that are formatted, one after the other.
+    pub(super) fn write(&mut self) -> Result<(), OutputError> {
+        for piece in &self.pieces[..self.formatted] {
+            self.output.write_all(piece).map_err(|source| self.output.failed(source))?;
+            self.bytes += piece.len() as u64;
+        }
+        self.formatted = 0;
+        Ok(())
+    }
+
+    /// Merges the lines of all batches by epoch and query.
+    fn put_in_order(&mut self) {
+        let Self { batches, lines, .. } = self;
+        lines.clear();
+        let mut next: Vec<_> =
+            batches.iter().map(|batch| batch.answers().iter().peekable()).collect();
+        let mut rows = vec![0; batches.len()];
+        loop {
+            let heads = next.iter_mut().enumerate().filter_map(|(batch, answers)| {
+                let answer = answers.peek()?;
+                Some((answer.time, answer.query, batch))
+            });
+            let Some((.., batch)) = heads.min() else { break };
+            next[batch].next();
+            lines.push(Line { batch: batch as u32, row: rows[batch] });
+            rows[batch] += 1;
+        }
+    }
+
+    /// Cuts the lines into pieces of about [`PIECE_MEMBERS`] members and lines.
+    fn cuts(&self) -> Vec<Range<usize>> {
+        let weights = self
+            .lines
+            .iter()
+            .map(|line| 1 + self.batches[line.batch as usize].members(line.row as usize).len());
+        cuts(weights, PIECE_MEMBERS)
+    }
+
     /// Ends the output and says how many bytes went there.
-    pub(super) fn finish(self) -> Result<u64, OutputError> {
+    pub(super) fn finish(mut self) -> Result<u64, OutputError> {
+        self.write()?;
         self.output.finish()?;
         Ok(self.bytes)
+    }
+}
+
+/// Cuts rows of the given weights into ranges of about `size`.
+fn cuts(weights: impl ExactSizeIterator<Item = usize>, size: usize) -> Vec<Range<usize>> {
+    let (mut cuts, mut start, mut weight, end) = (Vec::new(), 0, 0, weights.len());
+    for (row, added) in weights.enumerate() {
+        weight += added;
+        if weight >= size || row + 1 == end {
+            cuts.push(start..row + 1);
+            (start, weight) = (row + 1, 0);
+        }
+    }
+    cuts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dunlin::index::StripIndex;
+    use dunlin::stream::Timestamp;
+    use std::path::Path;
+
+    #[test]
+    fn lines_come_by_epoch_and_query_whatever_batch_they_are_in() {
+        let index = StripIndex::default();
+        let batch = |answers: &[(i64, usize)]| {
+            let mut batch = Batch::default();
+            for &(time, query) in answers {
+                batch.add(query, Timestamp::from_millis_unchecked(time), &[], &index);
+            }
+            batch
+        };
+        let mut desk = Desk::new(Output::open(Path::new("-")).unwrap());
+        let mut batches =
+            [batch(&[(10, 2), (30, 0), (30, 4)]), batch(&[(10, 1), (20, 3), (30, 3)])];
+        desk.take(&mut batches);
+        desk.put_in_order();
+        let answers = desk.lines.iter().map(|line| {
+            let answer = desk.batches[line.batch as usize].answers()[line.row as usize];
+            (answer.time.as_millis(), answer.query)
+        });
+        let expected = [(10, 1), (10, 2), (20, 3), (30, 0), (30, 3), (30, 4)];
+        assert!(answers.eq(expected), "{:?}", desk.lines);
+        assert!(batches.iter().all(|batch| batch.len() == 0));
+    }
+
+    #[test]
+    fn cuts_cover_every_row_once() {
+        for size in 1..40 {
+            let cuts = cuts((0..10).map(|row| 1 + row % 4), size);
+            let rows: Vec<usize> = cuts.iter().cloned().flatten().collect();
+            assert_eq!(rows, (0..10).collect::<Vec<_>>(), "size {size}");
+        }
+        assert!(cuts(std::iter::empty(), 1).is_empty());
     }
 }

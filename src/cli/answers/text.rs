@@ -13,11 +13,10 @@ use std::marker::PhantomData;
 use std::ops::Range;
 
 use dunlin::index::{ObjectNames, Slot, Space};
-use dunlin::query::StandingQueries;
 use dunlin::stream::Timestamp;
 use rayon::prelude::*;
 
-use super::batch::{Batch, Place};
+use super::batch::{Batch, Line, Place};
 
 /// The names that occur in answers, as JSON.
 #[derive(Debug)]
@@ -30,16 +29,6 @@ pub(crate) struct Names {
 }
 
 impl Names {
-    /// The names of queries and objects.
-    pub(crate) fn new<S: Space>(standing: &StandingQueries<S>) -> Self {
-        let numbers = 0..standing.query_count();
-        let mut names = Self::of_objects(standing.names());
-        for number in numbers {
-            names.add_query(standing.id(number), standing.has_distances(number));
-        }
-        names
-    }
-
     /// The names of objects, without any query.
     pub(crate) fn of_objects(objects: &ObjectNames) -> Self {
         let mut table = TextTable::default();
@@ -53,10 +42,6 @@ impl Names {
     pub(crate) fn add_query(&mut self, id: &str, has_distances: bool) {
         self.queries.add("{\"query\":", id, ",\"time\":\"");
         self.has_distances.push(has_distances);
-    }
-
-    pub(super) fn object_count(&self) -> usize {
-        self.objects.ends.len()
     }
 }
 
@@ -146,16 +131,18 @@ impl<S: Space> Texts<S> {
         batch.places().par_iter().with_min_len(PIECE).map(place_text).collect()
     }
 
-    /// Appends the lines of some answers of a batch.
+    /// Appends some lines of several batches, the texts of whose places are given.
     pub(super) fn write(
         &self,
-        batch: &Batch,
-        answers: Range<usize>,
-        places: &[ShortText],
+        batches: &[Batch],
+        places: &[Vec<ShortText>],
+        lines: &[Line],
         out: &mut Vec<u8>,
     ) {
         let mut time = TimeText::default();
-        for row in answers {
+        for line in lines {
+            let (batch, row) = (line.batch as usize, line.row as usize);
+            let (batch, places) = (&batches[batch], &places[batch]);
             let answer = batch.answers()[row];
             let query = answer.query as usize;
             self.names.queries.append(query, out);
@@ -222,10 +209,11 @@ mod tests {
             (0..).map(Slot).zip(keys).map(|(slot, &key)| Member { key, slot }).collect();
         let mut json = Names::of_objects(&names);
         json.add_query("q \"1\"", has_distances);
-        let (mut batch, mut out) = (Batch::new(names.len()), Vec::new());
+        let (mut batch, mut out) = (Batch::default(), Vec::new());
         batch.add(0, Timestamp::from_millis_unchecked(1_201_959_600_000), &members, &index);
         let texts = Texts::<Plane>::new(json);
-        texts.write(&batch, 0..1, &texts.places(&batch), &mut out);
+        let places = texts.places(&batch);
+        texts.write(&[batch], &[places], &[Line { batch: 0, row: 0 }], &mut out);
         String::from_utf8(out).unwrap()
     }
 
