@@ -14,7 +14,7 @@ use super::{ABSENT, Occupancy, StripIndex};
 use crate::names::Slot;
 
 /// Movers that are looked up together: more, more reads at a time; fewer, more of what was read is
-/// still in the first-level cache when it is used.
+/// still in the cache when it is used.
 const BATCH: usize = 256;
 
 /// A strip and a cell in it.
@@ -63,12 +63,19 @@ impl StripIndex {
     /// Reads the rows that the moves will read, and does nothing with them: memory answers many
     /// such reads at a time, while a move would wait for one after the other.
     fn read_ahead(&self, batch: &[Move]) {
-        let mut seen = 0;
+        let mut cells: [&[Row]; 2 * BATCH] = [&[]; 2 * BATCH];
+        let mut count = 0;
         for next in batch {
-            let old = &self.strips[next.old.0 as usize];
-            seen ^= old.read_ahead(next.old.1 as usize);
-            if next.new != next.old {
-                seen ^= self.strips[next.new.0 as usize].read_ahead(next.new.1 as usize);
+            let places = if next.old == next.new { &[next.old][..] } else { &[next.old, next.new] };
+            for &(strip, cell) in places {
+                cells[count] = self.strips[strip as usize].cell_rows(cell as usize);
+                count += 1;
+            }
+        }
+        let mut seen = 0;
+        for rows in &cells[..count] {
+            if let (Some(first), Some(last)) = (rows.first(), rows.last()) {
+                seen ^= first.slot.0 ^ last.slot.0;
             }
         }
         std::hint::black_box(seen);
