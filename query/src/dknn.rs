@@ -117,11 +117,12 @@ impl<S: Space> Searcher<S> {
         let mut quota = share.ceil() as usize;
         loop {
             self.bounds.clear();
-            for strip in strips.clone() {
-                let rows = index.rows_around(strip, at.y, quota).iter();
-                let others = rows.filter(|row| !row.x.is_nan() && Some(row.slot) != except);
+            let rows = strips.clone().map(|strip| index.rows_around(strip, at.y, quota));
+            scan_ahead(rows, |rows| {
+                let others = rows.iter();
+                let others = others.filter(|row| !row.x.is_nan() && Some(row.slot) != except);
                 self.bounds.extend(others.map(|row| S::key_above(probe, row.x, row.y)));
-            }
+            });
             self.cost.evaluations += self.bounds.len() as u32;
             if self.bounds.len() >= k {
                 return member::kth_smallest(&mut self.bounds, k);
@@ -186,11 +187,35 @@ impl<S: Space> Searcher<S> {
     fn pass_sieve(&mut self, index: &StripIndex, window: &Window, sieve: &Sieve) {
         self.cost.rounds += 1;
         self.candidates.clear();
-        for strips in index.strips_in(window) {
-            self.cost.strips += strips.len() as u32;
-            for strip in strips {
-                push_passing(index.rows(strip, window.y), sieve, &mut self.candidates);
-            }
+        let strips = index.strips_in(window);
+        self.cost.strips += strips.iter().map(|strips| strips.len() as u32).sum::<u32>();
+        let rows = strips.into_iter().flatten().map(|strip| index.rows(strip, window.y));
+        scan_ahead(rows, |rows| push_passing(rows, sieve, &mut self.candidates));
+    }
+}
+
+/// Strips whose rows are read ahead together; who looks at more is not waiting for memory.
+const STRIPS_AHEAD: usize = 8;
+/// Rows in a line of the cache.
+const ROWS_PER_LINE: usize = 5;
+
+/// Scans stretches of rows in their order, some of them read once before any is scanned: memory
+/// answers many such reads at a time, while the scans would wait for one stretch after the other.
+#[inline]
+fn scan_ahead<'a>(mut stretches: impl Iterator<Item = &'a [Row]>, mut scan: impl FnMut(&'a [Row])) {
+    let mut ahead: [&[Row]; STRIPS_AHEAD] = [&[]; STRIPS_AHEAD];
+    loop {
+        let (mut count, mut seen) = (0, 0);
+        for (place, rows) in ahead.iter_mut().zip(stretches.by_ref()) {
+            let lines = rows.iter().step_by(ROWS_PER_LINE).chain(rows.last());
+            seen ^= lines.fold(0, |seen, row| seen ^ row.slot.0);
+            *place = rows;
+            count += 1;
+        }
+        std::hint::black_box(seen);
+        ahead[..count].iter().for_each(|rows| scan(rows));
+        if count < STRIPS_AHEAD {
+            return;
         }
     }
 }
@@ -244,4 +269,29 @@ fn square_width(index: &StripIndex, home: usize, y: f64, wanted: usize) -> usize
     let borders = index.strip_borders(home);
     let stretch = index.stretch(home, y, wanted);
     (stretch / (borders.end - borders.start)).sqrt().ceil() as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_stretch_is_scanned_once_and_in_order() {
+        let row = |slot| Row { x: 0.0, y: 0.0, slot: Slot(slot) };
+        let rows: Vec<Row> = (0..200).map(row).collect();
+        for stretch_count in 0..3 * STRIPS_AHEAD {
+            // Lengths of 0 to 6 rows; some stretches are empty.
+            let ends = (0..=stretch_count).map(|end| (0..end).map(|i| i * 5 % 7).sum::<usize>());
+            let ends: Vec<usize> = ends.collect();
+            let stretches: Vec<&[Row]> =
+                ends.windows(2).map(|ends| &rows[ends[0]..ends[1]]).collect();
+            let (mut seen, mut scans) = (Vec::new(), 0);
+            scan_ahead(stretches.iter().copied(), |rows| {
+                seen.extend_from_slice(rows);
+                scans += 1;
+            });
+            assert_eq!(scans, stretch_count);
+            assert_eq!(seen, rows[..ends[stretch_count]], "{stretch_count} stretches");
+        }
+    }
 }

@@ -13,8 +13,9 @@ use super::rows::{BuildScratch, Row, Strip};
 use super::{ABSENT, Occupancy, StripIndex};
 use crate::names::Slot;
 
-/// Movers that are looked up together.
-const BATCH: usize = 64;
+/// Movers that are looked up together: more, more reads at a time; fewer, more of what was read is
+/// still in the cache when it is used.
+const BATCH: usize = 256;
 
 /// A strip and a cell in it.
 type Place = (u32, u32);
@@ -32,7 +33,9 @@ impl StripIndex {
     pub(super) fn move_in_place(&mut self, slots: &[Slot], to: &[Coord]) {
         let mut batch = std::mem::take(&mut self.batch);
         for (slots, to) in slots.chunks(BATCH).zip(to.chunks(BATCH)) {
-            self.look_up(slots, to, &mut batch);
+            self.write_positions(slots, to, &mut batch);
+            batch.iter_mut().for_each(|next| self.place(next));
+            self.read_ahead(&batch);
             for done in 0..batch.len() {
                 if self.move_one(batch[done]) {
                     // A strip was built anew and has other cells.
@@ -43,28 +46,39 @@ impl StripIndex {
         self.batch = batch;
     }
 
-    /// Writes the new positions, finds the movers' cells and reads these once: memory answers many
-    /// such reads at a time, while a move would wait for one after the other.
-    fn look_up(&mut self, slots: &[Slot], to: &[Coord], batch: &mut Vec<Move>) {
+    fn write_positions(&mut self, slots: &[Slot], to: &[Coord], batch: &mut Vec<Move>) {
         batch.clear();
         batch.extend(slots.iter().zip(to).map(|(&slot, &at)| {
             let from = std::mem::replace(&mut self.positions[slot.index()], at);
             Move { from, row: Row::new(at, slot), old: (0, 0), new: (0, 0) }
         }));
-        let mut seen = 0;
-        for next in batch.iter_mut() {
-            self.place(next);
-            let (old, new) = (next.old, next.new);
-            seen ^= self.strips[old.0 as usize].read_ahead(old.1 as usize);
-            seen ^= self.strips[new.0 as usize].read_ahead(new.1 as usize);
-        }
-        std::hint::black_box(seen);
     }
 
     #[inline]
     fn place(&self, next: &mut Move) {
         next.old = self.cell(next.from.x as f32, next.from.y as f32);
         next.new = self.cell(next.row.x, next.row.y);
+    }
+
+    /// Reads the rows that the moves will read, and does nothing with them: memory answers many
+    /// such reads at a time, while a move would wait for one after the other.
+    fn read_ahead(&self, batch: &[Move]) {
+        let mut cells: [&[Row]; 2 * BATCH] = [&[]; 2 * BATCH];
+        let mut count = 0;
+        for next in batch {
+            let places = if next.old == next.new { &[next.old][..] } else { &[next.old, next.new] };
+            for &(strip, cell) in places {
+                cells[count] = self.strips[strip as usize].cell_rows(cell as usize);
+                count += 1;
+            }
+        }
+        let mut seen = 0;
+        for rows in &cells[..count] {
+            if let (Some(first), Some(last)) = (rows.first(), rows.last()) {
+                seen ^= first.slot.0 ^ last.slot.0;
+            }
+        }
+        std::hint::black_box(seen);
     }
 
     /// Carries out a move; says whether a strip was built anew for it.

@@ -211,12 +211,10 @@ impl Strip {
         self.ruler.cell(y)
     }
 
-    /// Reads what a move into or out of `cell` will read; the value means nothing.
+    /// All rows of `cell`, gaps among them.
     #[inline]
-    pub(super) fn read_ahead(&self, cell: usize) -> u32 {
-        let (start, len) = (self.starts[cell], self.lens[cell]);
-        let ends = [start, start + len].map(|row| self.rows.get(row as usize));
-        ends.iter().flatten().fold(0, |seen, row| seen ^ row.slot.0)
+    pub(super) fn cell_rows(&self, cell: usize) -> &[Row] {
+        &self.rows[self.starts[cell] as usize..self.starts[cell + 1] as usize]
     }
 
     /// Adds the rows of all objects to `entries`.
@@ -228,8 +226,7 @@ impl Strip {
     #[inline]
     fn find(&self, cell: usize, slot: Slot) -> usize {
         let start = self.starts[cell] as usize;
-        let rows = &self.rows[start..start + self.lens[cell] as usize];
-        let offset = rows.iter().position(|row| row.slot == slot);
+        let offset = self.cell_rows(cell).iter().position(|row| row.slot == slot);
         start + offset.expect("an object lies in the cell of its position")
     }
 
