@@ -8,9 +8,7 @@
 //!
 //! The open segment of a stream is in the tree as it stands: its last node moves down as it grows.
 
-use dunlin_index::{
-    Event, EventStore, Growth, NodeId, Passage, SegTree, SegmentId, Segments, Slot,
-};
+use dunlin_index::{Event, EventStore, Growth, NodeId, SegTree, SegmentId, Segments, Slot};
 use dunlin_stream::Timestamp;
 
 use crate::maximal::with;
@@ -79,8 +77,8 @@ impl Forest {
                     path.bearer = self.tree.extend(path.bearer, id, event.object);
                 }
             }
-            (Growth::Began(id, passages), open) => {
-                let objects = distinct(passages.iter());
+            (Growth::Began(id, events), open) => {
+                let objects = distinct(events.iter());
                 let bearer = self.tree.insert(objects.iter().copied(), id);
                 *open = Some(OpenPath { bearer, objects });
             }
@@ -154,11 +152,11 @@ impl Forest {
     }
 }
 
-/// The objects of passages, each once, in the order of their first.
-fn distinct<'a>(passages: impl Iterator<Item = &'a Passage>) -> Vec<Slot> {
-    passages.fold(Vec::new(), |mut objects, passage| {
-        if !objects.contains(&passage.object) {
-            objects.push(passage.object);
+/// The objects of events, each once, in the order of their first.
+fn distinct<'a>(events: impl Iterator<Item = &'a Event>) -> Vec<Slot> {
+    events.fold(Vec::new(), |mut objects, event| {
+        if !objects.contains(&event.object) {
+            objects.push(event.object);
         }
         objects
     })

@@ -43,8 +43,8 @@ impl InvertedIndex {
     fn push(&mut self, event: Event) {
         match self.segments.push(event) {
             Growth::Continued(id) => self.lists.insert(event.object, id),
-            Growth::Began(id, passages) => {
-                passages.iter().for_each(|passage| self.lists.insert(passage.object, id));
+            Growth::Began(id, events) => {
+                events.iter().for_each(|event| self.lists.insert(event.object, id));
             }
         }
     }

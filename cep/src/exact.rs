@@ -46,7 +46,7 @@ fn last_in(
     let ring = store.ring(stream);
     visits.iter().rev().find_map(|visit| {
         let near = span.near(visit.time, rule.xi_ms);
-        let passages = ring.near(visit.number, near.from, near.to);
+        let passages = ring.between(near.from, near.to);
         let (from, to) = last_among(passages, rule, objects)?;
         Some(Occurrence { stream, from, to })
     })

@@ -58,8 +58,8 @@ impl Matrix {
             Growth::Continued(id) => {
                 rows.entry(event.object).or_default().insert(id.0);
             }
-            Growth::Began(id, passages) => passages.iter().for_each(|passage| {
-                rows.entry(passage.object).or_default().insert(id.0);
+            Growth::Began(id, events) => events.iter().for_each(|event| {
+                rows.entry(event.object).or_default().insert(id.0);
             }),
         }
     }

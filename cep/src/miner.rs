@@ -1,11 +1,9 @@
 //! What a mining algorithm is: one trait, four algorithms, the same answers.
 
-use dunlin_index::{Event, EventStore, Slot};
+use dunlin_index::{Event, EventStore};
 
-use crate::exact;
 use crate::report::Report;
 use crate::rule::Rule;
-use crate::span::Span;
 
 /// An event in the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,19 +32,6 @@ pub trait Miner {
         arrivals: &[Arrival],
         out: &mut Vec<Report>,
     ) -> u64;
-}
-
-/// The report of a set that becomes frequent with `event`.
-pub(crate) fn report(
-    store: &EventStore,
-    rule: &Rule,
-    event: &Event,
-    mut objects: Vec<Slot>,
-) -> Report {
-    objects.sort_unstable();
-    let span = Span::at(event.time, rule);
-    let occurrences = exact::occurrences(store, rule, &objects, span);
-    Report { time: event.time, objects, occurrences }
 }
 
 impl<M: Miner + ?Sized> Miner for Box<M> {

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 
 /// Events as (time, stream, object), ordered by time.
 fn run(miner: impl Miner, rule: &Rule, events: &[(i64, u32, u32)]) -> (Vec<Report>, Counts) {
-    let mut operator = CooccurrenceOperator::new(rule.clone(), 0, miner).unwrap();
+    let mut operator = CooccurrenceOperator::new(rule.clone(), 0, miner).expect("a rule");
     let times: Vec<_> = events.iter().map(|e| Timestamp::from_millis_unchecked(e.0)).collect();
     let streams: Vec<Slot> = events.iter().map(|event| Slot(event.1)).collect();
     let objects: Vec<Slot> = events.iter().map(|event| Slot(event.2)).collect();

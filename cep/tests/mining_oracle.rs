@@ -28,7 +28,7 @@ fn run(
     events: &[Event],
     cuts: &[usize],
 ) -> (Vec<Report>, Counts) {
-    let mut operator = CooccurrenceOperator::new(rule.clone(), lateness_ms, miner).unwrap();
+    let mut operator = CooccurrenceOperator::new(rule.clone(), lateness_ms, miner).expect("a rule");
     let mut out = Vec::new();
     let mut start = 0;
     for end in cuts.iter().copied().filter(|&cut| cut < events.len()).chain([events.len()]) {

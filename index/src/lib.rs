@@ -8,7 +8,7 @@ pub mod segments;
 pub mod space;
 pub mod strip;
 
-pub use events::{Event, EventStore, Passage, Posting, Ring};
+pub use events::{Event, EventStore, ListId, Passage, Posting, Ring};
 pub use geo::Coord;
 pub use names::{ObjectNames, Slot};
 pub use seg_tree::{NodeId, SegTree};

@@ -15,7 +15,7 @@ use std::collections::VecDeque;
 
 use dunlin_stream::Timestamp;
 
-use crate::{Event, Passage, Slot};
+use crate::{Event, Slot};
 
 /// The number of a segment, counted up from zero in the order of their beginnings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -46,14 +46,14 @@ pub struct Segments {
 #[derive(Clone, Debug, Default)]
 struct Open {
     segment: Option<SegmentId>,
-    passages: VecDeque<Passage>,
+    events: VecDeque<Event>,
 }
 
 /// What an event did to its stream.
 #[derive(Debug)]
 pub enum Growth<'a> {
     /// It began a segment, which inherits these events and ends with it.
-    Began(SegmentId, &'a VecDeque<Passage>),
+    Began(SegmentId, &'a VecDeque<Event>),
     /// It went on with the open segment.
     Continued(SegmentId),
 }
@@ -67,18 +67,18 @@ impl Segments {
 
     /// Takes an event that is not older than any before it.
     pub fn push(&mut self, event: Event) -> Growth<'_> {
-        let Event { time, stream, object } = event;
+        let Event { time, stream, .. } = event;
         if self.open.len() <= stream.index() {
             self.open.resize_with(stream.index() + 1, Open::default);
         }
-        let Open { segment, passages } = &mut self.open[stream.index()];
+        let Open { segment, events } = &mut self.open[stream.index()];
         let earliest = time.as_millis() - self.xi_ms;
-        let is_too_long = |passage: &Passage| passage.time.as_millis() < earliest;
-        let is_full = passages.front().is_none_or(is_too_long);
-        while passages.front().is_some_and(is_too_long) {
-            passages.pop_front();
+        let is_too_long = |event: &Event| event.time.as_millis() < earliest;
+        let is_full = events.front().is_none_or(is_too_long);
+        while events.front().is_some_and(is_too_long) {
+            events.pop_front();
         }
-        passages.push_back(Passage { time, object });
+        events.push_back(event);
         match *segment {
             Some(id) if !is_full => {
                 let index = usize::try_from(id.0 - self.first).expect("an open segment is known");
@@ -88,8 +88,8 @@ impl Segments {
             _ => {
                 let id = SegmentId(self.first + self.known.len() as u64);
                 *segment = Some(id);
-                self.known.push_back(Segment { stream, start: passages[0].time, end: time });
-                Growth::Began(id, passages)
+                self.known.push_back(Segment { stream, start: events[0].time, end: time });
+                Growth::Began(id, events)
             }
         }
     }
@@ -156,8 +156,8 @@ mod tests {
                 let event = Event { time: at(time), stream: Slot(1), object: Slot(7) };
                 let last = times.len() - 1;
                 match segments.push(event) {
-                    Growth::Began(id, passages) => {
-                        runs.insert(id, (times.len() - passages.len(), last));
+                    Growth::Began(id, events) => {
+                        runs.insert(id, (times.len() - events.len(), last));
                     }
                     Growth::Continued(id) => runs.get_mut(&id).unwrap().1 = last,
                 }
@@ -177,7 +177,7 @@ mod tests {
         let mut segments = Segments::new(5);
         let event = |stream, time| Event { time: at(time), stream: Slot(stream), object: Slot(0) };
         let mut began = |event| match segments.push(event) {
-            Growth::Began(id, passages) => Some((id, passages.len())),
+            Growth::Began(id, events) => Some((id, events.len())),
             Growth::Continued(_) => None,
         };
         assert_eq!(began(event(0, 10)), Some((SegmentId(0), 1)));
@@ -188,7 +188,7 @@ mod tests {
         segments.expire(at(15));
         assert_eq!((segments.get(SegmentId(0)), segments.get(SegmentId(1))), (None, None));
         // A forgotten segment is not gone on with, even where its events are near.
-        let Growth::Began(id, passages) = segments.push(event(0, 16)) else { panic!("goes on") };
-        assert_eq!((id, passages.len()), (SegmentId(2), 1));
+        let Growth::Began(id, events) = segments.push(event(0, 16)) else { panic!("goes on") };
+        assert_eq!((id, events.len()), (SegmentId(2), 1));
     }
 }

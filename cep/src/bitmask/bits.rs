@@ -15,6 +15,8 @@ pub(super) trait Bits: Clone + PartialEq {
     fn contains(&self, bit: usize) -> bool;
     /// The least number.
     fn first(&self) -> Option<usize>;
+    /// How many numbers of the set are less than `bit`.
+    fn rank(&self, bit: usize) -> usize;
     fn is_empty(&self) -> bool;
     fn len(&self) -> usize;
     fn is_subset(&self, of: &Self) -> bool;
@@ -45,6 +47,10 @@ impl Bits for u64 {
 
     fn first(&self) -> Option<usize> {
         (*self != 0).then(|| self.trailing_zeros() as usize)
+    }
+
+    fn rank(&self, bit: usize) -> usize {
+        (self & ((1 << bit) - 1)).count_ones() as usize
     }
 
     fn is_empty(&self) -> bool {
@@ -100,6 +106,11 @@ impl Bits for Vec<u64> {
     fn first(&self) -> Option<usize> {
         let word = self.iter().position(|word| *word != 0)?;
         Some(word * 64 + self[word].first()?)
+    }
+
+    fn rank(&self, bit: usize) -> usize {
+        let whole: usize = self[..bit / 64].iter().map(Bits::len).sum();
+        whole + self[bit / 64].rank(bit % 64)
     }
 
     fn is_empty(&self) -> bool {
@@ -167,6 +178,7 @@ mod tests {
         assert_eq!(left.is_subset(&right), a.is_subset(b));
         assert_eq!((left.len(), left.is_empty()), (a.len(), a.is_empty()));
         assert_eq!(left.first(), a.first().copied());
+        assert!((0..bound).all(|bit| left.rank(bit) == a.range(..bit).count()));
         assert!((0..bound).all(|bit| left.contains(bit) == a.contains(&bit)));
         assert!(left.is_subset(&B::all(bound)) && B::all(bound).len() == bound);
         let mut less = left.clone();

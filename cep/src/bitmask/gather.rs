@@ -1,185 +1,279 @@
-//! Who has met an arriving object where before: one pass over its postings.
+//! Who has met an arriving object where before: one pass over the postings of those around it.
 //!
 //! ```text
-//! members   the other objects in the arrival's stream within ξ and τ          number 0, 1, 2 …
 //! visits    the arriving object's own earlier events, stream by stream
-//! hits      for each visit, the members' events within ξ of it, by time
+//! members   the objects in the arrival's stream within ξ and τ that met it in θ − 1 others: a bit
+//!           each
+//! hits      the members' events within ξ of a visit, by visit and time
 //! ```
 //!
-//! Then only members that met the object in θ − 1 other streams stay, and are numbered anew: they
-//! are bits from here on.
+//! A table by stream says where the visits to it are, so each posting of a candidate costs one read
+//! that stays in the first cache, and most say no.
 
-use dunlin_index::{EventStore, Posting, Slot};
+use dunlin_index::{EventStore, Passage, Posting, Slot};
 use dunlin_stream::Timestamp;
 
-use super::members::Members;
 use crate::miner::Arrival;
 use crate::rule::Rule;
 use crate::span::Span;
 
 /// An event of a member near a visit.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Hit {
+    /// The number of the visit.
+    pub(super) visit: u32,
     pub(super) time: Timestamp,
+    /// The member's bit.
     pub(super) member: u32,
 }
 
-/// An earlier event of the arriving object, and the members that were near.
+/// An earlier event of the arriving object.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Visit {
-    pub(super) posting: Posting,
+    pub(super) stream: Slot,
+    pub(super) time: Timestamp,
     /// How many of the hits belong to it and to the visits before it.
     pub(super) hits_end: usize,
+}
+
+/// An object that was with the arriving one here and in enough other streams.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Member {
+    pub(super) object: Slot,
+    /// Its last time here.
+    pub(super) time: Timestamp,
+    /// In how many other streams it met the arriving object.
+    streams: u32,
+    /// Whether the sets with it are told at another arrival of the same instant.
+    pub(super) is_elsewhere: bool,
 }
 
 /// What is known of an arrival's surroundings; reused from one arrival to the next.
 #[derive(Debug, Default)]
 pub(super) struct Surroundings {
-    members: Members,
-    postings: Vec<Posting>,
-    counts: Vec<u32>,
-    counted_in: Vec<Option<Slot>>,
-    /// The bit of each member, or [`NONE`].
-    bits: Vec<u32>,
     pub(super) visits: Vec<Visit>,
-    /// Those of members that stay, by visit and time; members by their bits.
+    pub(super) members: Vec<Member>,
     pub(super) hits: Vec<Hit>,
-    /// The members that stay: the object of each bit.
-    pub(super) objects: Vec<Slot>,
-    /// For each bit, whether the sets with it are told at another arrival of the same instant.
-    pub(super) is_elsewhere: Vec<bool>,
+    /// By stream, the number of the first visit to it plus one, or zero.
+    first_visit: Vec<u32>,
+    order: Vec<(u32, Slot, u32)>,
+    /// The bit of each object that was found, or [`NONE`] if it was found before.
+    bits: Vec<u32>,
+    sorted: Vec<Member>,
+    streams: Vec<Slot>,
 }
 
-/// No member: the bit of one that does not stay.
+/// No bit.
 const NONE: u32 = u32::MAX;
+
+/// The instants at which hits count.
+#[derive(Clone, Copy)]
+struct Spans {
+    now: Span,
+    before: Span,
+}
+
+impl Spans {
+    /// All instants that count or counted.
+    fn all(self) -> Span {
+        Span { from: self.before.from, to: self.now.to }
+    }
+}
 
 impl Surroundings {
     /// Looks around an arrival; says whether any set may have become frequent with it.
     pub(super) fn look(&mut self, store: &EventStore, rule: &Rule, arrival: &Arrival) -> bool {
-        self.choose_postings(store, rule, arrival)
-            && self.meet(store, rule, arrival)
-            && self.keep_frequent(rule, arrival)
+        let time = arrival.event.time;
+        let spans = Spans { now: Span::at(time, rule), before: Span::before(time, rule) };
+        let ring = store.ring(arrival.event.stream);
+        self.visits.clear();
+        if !self.find_visits(store.list(ring.passage(arrival.number).list), spans, rule, arrival) {
+            return false;
+        }
+        let near = spans.now.near(time, rule.xi_ms);
+        let together = ring.near(arrival.number, near.from, near.to);
+        self.mark_visits();
+        self.find_members(store, rule, arrival, spans, together);
+        self.unmark_visits();
+        if self.members.is_empty() {
+            return false;
+        }
+        self.order_members();
+        self.order_hits();
+        true
     }
 
     /// Takes the arriving object's postings that can matter, stream by stream; whether there are
     /// enough streams.
-    fn choose_postings(&mut self, store: &EventStore, rule: &Rule, arrival: &Arrival) -> bool {
-        let Arrival { event, number } = arrival;
-        let (now, before) = (Span::at(event.time, rule), Span::before(event.time, rule));
-        let span = Span { from: before.from, to: now.to };
-        self.postings.clear();
-        let recent = store.postings(event.object).iter().rev();
-        let recent = recent.skip_while(|posting| posting.time > span.to);
-        let recent = recent.take_while(|posting| posting.time >= span.from);
-        let other = recent.filter(|p| (p.stream, p.number) != (event.stream, *number));
-        self.postings.extend(other);
-        self.postings.sort_unstable_by_key(|posting| (posting.stream, posting.time));
-        let streams = self.postings.chunk_by(|a, b| a.stream == b.stream);
-        let others = streams.filter(|visits| {
-            visits[0].stream != event.stream && visits.iter().any(|visit| now.contains(visit.time))
+    fn find_visits(
+        &mut self,
+        postings: &[Posting],
+        spans: Spans,
+        rule: &Rule,
+        arrival: &Arrival,
+    ) -> bool {
+        let (Spans { now, before }, here) = (spans, arrival.event.stream);
+        for &Posting { time, stream } in postings.iter().rev() {
+            // In the arrival's own stream only what counted before matters.
+            if time > now.to || (stream == here && time > before.to) {
+                continue;
+            }
+            if time < before.from {
+                break;
+            }
+            self.visits.push(Visit { stream, time, hits_end: 0 });
+        }
+        if self.visits.len() + 1 < rule.theta as usize {
+            return false;
+        }
+        self.visits.sort_unstable_by_key(|visit| (visit.stream, visit.time));
+        let streams = self.visits.chunk_by(|a, b| a.stream == b.stream);
+        let counting = streams.filter(|visits| {
+            visits[0].stream != here && visits.iter().any(|visit| now.contains(visit.time))
         });
-        others.count() + 1 >= rule.theta as usize
+        counting.count() + 1 >= rule.theta as usize
     }
 
-    /// Finds the members, and their events near the postings; whether there is a member.
-    fn meet(&mut self, store: &EventStore, rule: &Rule, arrival: &Arrival) -> bool {
-        let Arrival { event, number } = arrival;
-        let (now, before) = (Span::at(event.time, rule), Span::before(event.time, rule));
-        let near = now.near(event.time, rule.xi_ms);
-        let together = store.ring(event.stream).near(*number, near.from, near.to);
-        self.members.reset(together.len());
-        for passage in together.iter().filter(|passage| passage.object != event.object) {
-            self.members.add(passage.object);
+    fn mark_visits(&mut self) {
+        // Streams are in order, and so the last is the greatest.
+        let streams = self.visits.last().map_or(0, |visit| visit.stream.index() + 1);
+        if self.first_visit.len() < streams {
+            self.first_visit.resize(streams, 0);
         }
-        if self.members.objects().is_empty() {
-            return false;
+        for (number, visit) in (1..).zip(&self.visits) {
+            let first = &mut self.first_visit[visit.stream.index()];
+            *first = if *first == 0 { number } else { *first };
         }
-        self.visits.clear();
+    }
+
+    fn unmark_visits(&mut self) {
+        for visit in &self.visits {
+            self.first_visit[visit.stream.index()] = 0;
+        }
+    }
+
+    /// Finds those of the objects `together` with the arriving one that were so in θ − 1 other
+    /// streams.
+    fn find_members(
+        &mut self,
+        store: &EventStore,
+        rule: &Rule,
+        arrival: &Arrival,
+        spans: Spans,
+        together: &[Passage],
+    ) {
+        let event = &arrival.event;
+        self.members.clear();
         self.hits.clear();
-        for posting in &self.postings {
-            // In the arrival's own stream, what counted before; elsewhere, what counts or counted.
-            let to = if posting.stream == event.stream { before.to } else { now.to };
-            let near = Span { from: before.from, to }.near(posting.time, rule.xi_ms);
-            for passage in store.ring(posting.stream).near(posting.number, near.from, near.to) {
-                if let Some(member) = self.members.number(passage.object) {
-                    self.hits.push(Hit { time: passage.time, member });
-                }
-            }
-            self.visits.push(Visit { posting: *posting, hits_end: self.hits.len() });
-        }
-        true
-    }
-
-    /// Keeps the members that met the object in enough streams, and the hits of those; whether
-    /// there is one.
-    fn keep_frequent(&mut self, rule: &Rule, arrival: &Arrival) -> bool {
-        self.count_streams(rule, arrival);
-        self.objects.clear();
-        self.bits.clear();
-        for (&object, &count) in self.members.objects().iter().zip(&self.counts) {
-            if count + 1 < rule.theta {
-                self.bits.push(NONE);
+        for passage in together.iter().rev().filter(|passage| passage.object != event.object) {
+            let first_hit = self.hits.len();
+            let postings = store.list(passage.list);
+            self.meet(postings, rule, spans.all(), |stream| stream != event.stream);
+            let streams = self.streams_from(first_hit, spans.now);
+            if streams + 1 < rule.theta {
+                self.hits.truncate(first_hit);
                 continue;
             }
-            self.bits.push(u32::try_from(self.objects.len()).expect("fewer than 2^32 members"));
-            self.objects.push(object);
+            // In the arrival's own stream what counted before matters, and only for members.
+            self.meet(postings, rule, spans.before, |stream| stream == event.stream);
+            let is_elsewhere = passage.time == event.time && passage.object < event.object;
+            let (object, time) = (passage.object, passage.time);
+            self.members.push(Member { object, time, streams, is_elsewhere });
         }
-        if self.objects.is_empty() {
-            return false;
-        }
-        self.is_elsewhere.clear();
-        self.is_elsewhere.resize(self.objects.len(), false);
-        let (mut start, mut kept) = (0, 0);
-        for visit in &mut self.visits {
-            for index in start..visit.hits_end {
-                let Hit { time, member } = self.hits[index];
-                let bit = self.bits[member as usize];
-                if bit != NONE {
-                    self.hits[kept] = Hit { time, member: bit };
-                    kept += 1;
-                }
-            }
-            start = std::mem::replace(&mut visit.hits_end, kept);
-        }
-        self.hits.truncate(kept);
-        true
     }
 
-    /// Counts for each member the other streams in which it met the object inside `[T − τ, T]`.
-    fn count_streams(&mut self, rule: &Rule, arrival: &Arrival) {
-        let now = Span::at(arrival.event.time, rule);
-        self.counts.clear();
-        self.counts.resize(self.members.objects().len(), 0);
-        self.counted_in.clear();
-        self.counted_in.resize(self.members.objects().len(), None);
-        let mut start = 0;
-        for Visit { posting, hits_end } in &self.visits {
-            let hits = &self.hits[start..*hits_end];
-            start = *hits_end;
-            if posting.stream == arrival.event.stream || !now.contains(posting.time) {
+    /// Adds the hits of one object in some streams and inside a span, as the next member's.
+    #[inline]
+    fn meet(
+        &mut self,
+        postings: &[Posting],
+        rule: &Rule,
+        span: Span,
+        is_wanted: impl Fn(Slot) -> bool,
+    ) {
+        let member = u32::try_from(self.members.len()).expect("fewer than 2^32 members");
+        for &Posting { time, stream } in postings.iter().rev() {
+            if time < span.from {
+                break;
+            }
+            let first = self.first_visit.get(stream.index()).copied().unwrap_or_default();
+            if first == 0 || time > span.to || !is_wanted(stream) {
                 continue;
             }
-            for hit in hits.iter().filter(|hit| now.contains(hit.time)) {
-                let member = hit.member as usize;
-                if self.counted_in[member].replace(posting.stream) != Some(posting.stream) {
-                    self.counts[member] += 1;
+            for (number, visit) in (first - 1..).zip(&self.visits[first as usize - 1..]) {
+                if visit.stream != stream {
+                    break;
+                }
+                if (visit.time.as_millis() - time.as_millis()).abs() <= rule.xi_ms {
+                    self.hits.push(Hit { visit: number, time, member });
                 }
             }
         }
     }
 
-    /// Marks the members that arrived at the same instant in the same stream and come before the
-    /// object: sets with them are theirs to tell.
-    pub(super) fn mark_elsewhere(&mut self, store: &EventStore, arrival: &Arrival) {
-        let Arrival { event, number } = arrival;
-        for passage in store.ring(event.stream).near(*number, event.time, event.time) {
-            if passage.object >= event.object {
-                continue;
-            }
-            let member = self.members.number(passage.object).map(|member| member as usize);
-            if let Some(bit) = member.map(|member| self.bits[member]).filter(|bit| *bit != NONE) {
-                self.is_elsewhere[bit as usize] = true;
+    /// In how many streams the hits from `first` on, which are all of one member, count now.
+    fn streams_from(&mut self, first: usize, now: Span) -> u32 {
+        self.streams.clear();
+        for hit in &self.hits[first..] {
+            let visit = &self.visits[hit.visit as usize];
+            if now.contains(visit.time) && now.contains(hit.time) {
+                self.streams.push(visit.stream);
             }
         }
+        if self.streams.len() > 1 {
+            self.streams.sort_unstable();
+            self.streams.dedup();
+        }
+        u32::try_from(self.streams.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Orders the members so that those with the fewest streams come first: sets with them have
+    /// fewest rows, and most of what is new is among them. An object that passed here several times
+    /// becomes one member, its last passage.
+    fn order_members(&mut self) {
+        let Self { members, hits, order, bits, sorted, .. } = self;
+        if members.len() == 1 {
+            return;
+        }
+        order.clear();
+        order.extend(
+            (0..).zip(&*members).map(|(number, member)| (member.streams, member.object, number)),
+        );
+        order.sort_unstable();
+        bits.clear();
+        bits.resize(members.len(), NONE);
+        sorted.clear();
+        let mut last = None;
+        for &(_, object, number) in &*order {
+            if last.replace(object) != Some(object) {
+                bits[number as usize] = u32::try_from(sorted.len()).expect("no more than members");
+                sorted.push(members[number as usize]);
+            }
+        }
+        std::mem::swap(members, sorted);
+        hits.retain_mut(|hit| {
+            hit.member = bits[hit.member as usize];
+            hit.member != NONE
+        });
+    }
+
+    fn order_hits(&mut self) {
+        self.hits.sort_unstable();
+        let mut hits = self.hits.iter().peekable();
+        let mut end = 0;
+        for (number, visit) in (0..).zip(&mut self.visits) {
+            while hits.next_if(|hit| hit.visit == number).is_some() {
+                end += 1;
+            }
+            visit.hits_end = end;
+        }
+    }
+
+    /// The visits and their hits, in order.
+    pub(super) fn met(&self) -> impl DoubleEndedIterator<Item = (&Visit, &[Hit])> {
+        self.visits.iter().enumerate().map(|(index, visit)| {
+            let start = index.checked_sub(1).map_or(0, |before| self.visits[before].hits_end);
+            (visit, &self.hits[start..visit.hits_end])
+        })
     }
 }

@@ -2,29 +2,30 @@
 //!
 //! ```text
 //! arrival (s, o, T)
-//!    members   who else is in s within ξ of T           one look at the end of the stream's ring
 //!    visits    where o was in [T − τ, T]                 one posting list
-//!    hits      members' events within ξ of each visit    one neighbourhood in a ring per visit
+//!    members   who is in s within ξ of T, and met o      one look at the end of the stream's ring,
+//!              in θ − 1 other streams                    one posting list for each who is there
 //!    rows      for each visit and window of ξ a mask     members that met o there, all at once
 //!    search    depth first over masks                    AND, count streams
 //! ```
 //!
 //! Rows are made of the events' own times and windows no wider than ξ, so the sets that the search
-//! finds are exact. Most arrivals end early: o was in too few streams, or no member met it in
-//! enough of them. Arrivals do not depend on one another: they are looked at in parallel.
+//! finds are exact. Most arrivals end early: o was in too few streams, or nobody met it in enough
+//! of them. Arrivals do not depend on one another: they are looked at in parallel.
 //!
-//! Cost per arrival: some 2ξ · rate passages for each visit, one table look-up each.
+//! Cost per arrival: a posting list for each object that is there, each of its postings one table
+//! look-up; then some words for each row and set.
 
 mod bits;
 mod gather;
-mod members;
 mod rows;
 mod search;
+mod witness;
 
-use dunlin_index::{EventStore, Slot};
+use dunlin_index::EventStore;
 use rayon::prelude::*;
 
-use crate::miner::{Arrival, Miner, report};
+use crate::miner::{Arrival, Miner};
 use crate::report::Report;
 use crate::rule::Rule;
 use bits::Bits;
@@ -81,12 +82,11 @@ impl Scratch {
             if !self.around.look(store, rule, arrival) {
                 continue;
             }
-            self.around.mark_elsewhere(store, arrival);
             let Self { around, narrow, wide, stack, out, cut } = self;
-            let is_whole = if around.objects.len() <= 64 {
-                complete(store, rule, arrival, around, narrow, stack, out)
+            let is_whole = if around.members.len() <= 64 {
+                complete(rule, arrival, around, narrow, stack, out)
             } else {
-                complete(store, rule, arrival, around, wide, stack, out)
+                complete(rule, arrival, around, wide, stack, out)
             };
             *cut += u64::from(!is_whole);
         }
@@ -95,7 +95,6 @@ impl Scratch {
 
 /// Tells the sets that an arrival completes: the heart. Says whether that was all.
 fn complete<B: Bits>(
-    store: &EventStore,
     rule: &Rule,
     arrival: &Arrival,
     around: &Surroundings,
@@ -104,18 +103,17 @@ fn complete<B: Bits>(
     out: &mut Vec<Report>,
 ) -> bool {
     let event = &arrival.event;
-    let members = around.objects.len();
+    let members = around.members.len();
     rows::rows(around, rule, event.time, event.stream, rows);
     let (stream, nodes_left) = (event.stream, rule.sets_max);
     let mut search = Search { rule, rows, stream, members, nodes_left, stack, found: Vec::new() };
     let mut open = B::none(members);
-    let may_be_in = (0..).zip(&around.is_elsewhere).filter(|(_, is_elsewhere)| !**is_elsewhere);
-    may_be_in.for_each(|(bit, _)| open.insert(bit));
-    let is_whole = search.run(open);
-    for set in search.found {
-        let mut objects: Vec<Slot> = vec![event.object];
-        set.for_each(|bit| objects.push(around.objects[bit]));
-        out.push(report(store, rule, event, objects));
+    for (bit, member) in around.members.iter().enumerate() {
+        if !member.is_elsewhere {
+            open.insert(bit);
+        }
     }
+    let is_whole = search.run(open);
+    out.extend(search.found.iter().map(|set| witness::report(around, rule, event, set)));
     is_whole
 }

@@ -14,7 +14,7 @@ use dunlin_index::Slot;
 use dunlin_stream::Timestamp;
 
 use super::bits::Bits;
-use super::gather::{Hit, Surroundings, Visit};
+use super::gather::{Hit, Surroundings};
 use crate::rule::Rule;
 use crate::span::Span;
 
@@ -39,24 +39,24 @@ pub(super) fn rows<B: Bits>(
 ) {
     rows.clear();
     let (now, before) = (Span::at(time, rule), Span::before(time, rule));
-    let mut start = 0;
-    for Visit { posting, hits_end } in &around.visits {
-        let hits = &around.hits[start..*hits_end];
-        start = *hits_end;
+    for (visit, hits) in around.met() {
+        if hits.is_empty() {
+            continue;
+        }
         let mut add = |span: Span, is_now: bool, was_before: bool| {
-            if !span.contains(posting.time) {
+            if !span.contains(visit.time) {
                 return;
             }
-            windows(hits, span, posting.time, rule.xi_ms, |window| {
-                let mut members = B::none(around.objects.len());
+            windows(hits, span, visit.time, rule.xi_ms, |window| {
+                let mut members = B::none(around.members.len());
                 window.iter().for_each(|hit| members.insert(hit.member as usize));
-                rows.push(Row { members, stream: posting.stream, is_now, was_before });
+                rows.push(Row { members, stream: visit.stream, is_now, was_before });
             });
         };
         let in_both = |time| now.contains(time) && before.contains(time);
-        if posting.stream == stream {
+        if visit.stream == stream {
             add(before, false, true);
-        } else if in_both(posting.time) && hits.iter().all(|hit| in_both(hit.time)) {
+        } else if in_both(visit.time) && hits.iter().all(|hit| in_both(hit.time)) {
             add(now, true, true);
         } else {
             add(now, true, false);
@@ -92,7 +92,8 @@ mod tests {
     /// The windows around a visit at 10, as the times of their hits.
     fn windowed(times: &[i64], xi_ms: i64, span: (i64, i64)) -> Vec<Vec<i64>> {
         let at = Timestamp::from_millis_unchecked;
-        let hits: Vec<Hit> = times.iter().map(|&t| Hit { time: at(t), member: 0 }).collect();
+        let hits: Vec<Hit> =
+            times.iter().map(|&t| Hit { visit: 0, time: at(t), member: 0 }).collect();
         let span = Span { from: at(span.0), to: at(span.1) };
         let mut found = Vec::new();
         windows(&hits, span, at(10), xi_ms, |window| {

@@ -10,6 +10,7 @@
 //!   them has had its own branch already, the whole branch was there.
 
 use dunlin_index::Slot;
+use smallvec::SmallVec;
 
 use super::bits::Bits;
 use super::rows::Row;
@@ -175,29 +176,39 @@ impl<B: Bits> Search<'_, B> {
     }
 
     fn tally(&self, set: &B, rows: usize) -> Tally<B> {
-        let mut support = 1;
-        let mut shared = B::all(self.members);
-        let mut counts = smallvec::SmallVec::<[u32; 64]>::from_elem(1, self.members);
-        let mut streams = self.rows_from(rows).filter(|row| row.is_now).peekable();
-        while let Some(row) = streams.next() {
-            support += 1;
+        let all = B::all(self.members);
+        let mut tally = Tally { support: 1, frequent: all.clone(), same: all.clone(), shared: all };
+        // in_more[i] holds the members that are in more than i of the streams so far.
+        let mut in_more: SmallVec<[B; 8]> = SmallVec::new();
+        let needed = self.rule.theta as usize - 1;
+        let mut rows = self.rows_from(rows).filter(|row| row.is_now).peekable();
+        while let Some(row) = rows.next() {
             let mut met = row.members.clone();
-            shared.intersect(&row.members);
-            while let Some(more) = streams.next_if(|next| next.stream == row.stream) {
+            tally.shared.intersect(&row.members);
+            while let Some(more) = rows.next_if(|next| next.stream == row.stream) {
                 met.union(&more.members);
-                shared.intersect(&more.members);
+                tally.shared.intersect(&more.members);
             }
-            met.for_each(|bit| counts[bit] += 1);
+            tally.support += 1;
+            tally.same.intersect(&met);
+            if in_more.len() < needed {
+                in_more.push(B::none(self.members));
+            }
+            for index in (1..in_more.len()).rev() {
+                let mut more = in_more[index - 1].clone();
+                more.intersect(&met);
+                in_more[index].union(&more);
+            }
+            if let Some(in_one) = in_more.first_mut() {
+                in_one.union(&met);
+            }
         }
-        let (mut frequent, mut same) = (B::none(self.members), B::none(self.members));
-        for (bit, &count) in counts.iter().enumerate().filter(|(bit, _)| !set.contains(*bit)) {
-            if count >= self.rule.theta {
-                frequent.insert(bit);
-            }
-            if count == support {
-                same.insert(bit);
-            }
+        if needed > 0 {
+            let enough = in_more.get(needed - 1).cloned();
+            tally.frequent = enough.unwrap_or_else(|| B::none(self.members));
         }
-        Tally { support, frequent, same, shared }
+        tally.frequent.subtract(set);
+        tally.same.subtract(set);
+        tally
     }
 }

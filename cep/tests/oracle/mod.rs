@@ -73,7 +73,7 @@ fn occurrences(events: &[Event], rule: &Rule, set: &[Slot]) -> Vec<Occurrence> {
     let in_stream = |stream| {
         let spans = choices(events, stream, set)
             .into_iter()
-            .map(|times| (*times.iter().min().unwrap(), *times.iter().max().unwrap()));
+            .filter_map(|times| Some((*times.iter().min()?, *times.iter().max()?)));
         let spans = spans.filter(|(from, to)| to.as_millis() - from.as_millis() <= rule.xi_ms);
         spans.map(move |(from, to)| Occurrence { stream, from, to }).collect::<Vec<_>>()
     };

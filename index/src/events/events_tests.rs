@@ -33,7 +33,7 @@ proptest! {
             let before = now - keep_ms;
             for object in (0..12).map(Slot) {
                 let live = listed(&events, |event| event.object == object, before);
-                let postings = store.postings(object).iter().filter(|p| p.time >= at(before));
+                let postings = store.postings(object).iter().filter(|p| { p.time } >= at(before));
                 let found: Vec<Event> = postings
                     .map(|posting| {
                         Event { time: posting.time, stream: posting.stream, object }
@@ -50,7 +50,13 @@ proptest! {
                 let live = listed(&events, |e| e.stream == event.stream && e.time <= to, before);
                 let expected: Vec<Slot> = live.iter().map(|event| event.object).collect();
                 let found: Vec<Slot> = near.iter().map(|passage| passage.object).collect();
-                prop_assert_eq!(found, expected);
+                prop_assert_eq!(&found, &expected);
+                let between = store.ring(event.stream).between(at(before), to);
+                prop_assert_eq!(near, between);
+                let own = store.ring(event.stream).passage(number);
+                prop_assert_eq!((own.time, own.object), (event.time, event.object));
+                let lists = near.iter().map(|p| (store.list(p.list), store.postings(p.object)));
+                prop_assert!(lists.into_iter().all(|(list, postings)| list == postings));
             }
             prop_assert!(store.len() <= events.len());
         }

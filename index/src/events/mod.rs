@@ -1,18 +1,18 @@
 //! Unexpired events of many streams: each stored once, found by stream and by object.
 //!
 //! ```text
-//! rings      stream 0: (t, o) (t, o) (t, o) …        by time
+//! rings      stream 0: (t, o, list) (t, o, list) …     by time
 //!            stream 1: …
-//! postings   object 7: (t, stream, number) …          by time, into the rings
+//! postings   list of o: (t, stream) (t, stream) …      by time
 //! ```
 //!
-//! A posting leads straight to its place in a ring, so "who else was there, within ξ" is one read
-//! of neighbouring memory. Invariant: rings and postings are ordered by time, hold the same events,
+//! A passage leads straight to the list of its object: "where else was each of those who are here"
+//! is one read per object. Invariant: rings and postings are ordered by time, hold the same events,
 //! and hold every event whose time is not before the last [`EventStore::expire`]; older ones go
 //! when their stream or object is next touched, or with the sweep.
 //!
-//! Cost: an event takes 16 bytes in a ring and 16 in a posting list, and with the room that
-//! vectors keep free about twice that.
+//! Cost: an event takes 16 bytes in a ring and 12 in a list, and with the room that vectors keep
+//! free up to twice that; an object 64 and a hash table's 6.
 
 mod postings;
 mod ring;
@@ -20,8 +20,8 @@ mod ring;
 use dunlin_stream::Timestamp;
 
 use crate::Slot;
-pub use postings::Posting;
 use postings::Postings;
+pub use postings::{ListId, Posting};
 pub use ring::{Passage, Ring};
 
 /// An object in a stream at a time.
@@ -41,14 +41,14 @@ pub struct Event {
 /// use dunlin_index::{Event, EventStore, Slot};
 /// use dunlin_stream::Timestamp;
 ///
-/// let at = |second| Timestamp::from_millis(second * 1000).unwrap();
+/// let at = |second: i64| Timestamp::from_millis(second * 1000).unwrap();
 /// let (camera, car, van) = (Slot(0), Slot(4), Slot(9));
 /// let mut store = EventStore::default();
 /// store.insert(Event { time: at(10), stream: camera, object: car });
 /// store.insert(Event { time: at(12), stream: camera, object: van });
-/// let posting = store.postings(van)[0];
-/// let near = store.ring(camera).near(posting.number, at(7), at(17));
-/// assert_eq!(near.iter().map(|passage| passage.object).collect::<Vec<_>>(), [car, van]);
+/// let together = store.ring(camera).between(at(7), at(17));
+/// assert_eq!(together.iter().map(|passage| passage.object).collect::<Vec<_>>(), [car, van]);
+/// assert_eq!(store.list(together[1].list), store.postings(van));
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct EventStore {
@@ -68,9 +68,8 @@ impl EventStore {
         if self.rings.len() <= stream.index() {
             self.rings.resize_with(stream.index() + 1, Ring::default);
         }
-        let number = self.rings[stream.index()].push(Passage { time, object }, self.expired);
-        self.postings.push(object, Posting { time, stream, number }, self.expired);
-        number
+        let list = self.postings.push(object, Posting { time, stream }, self.expired);
+        self.rings[stream.index()].push(Passage { time, object, list }, self.expired)
     }
 
     /// The events of a stream.
@@ -88,6 +87,17 @@ impl EventStore {
     #[inline]
     pub fn postings(&self, object: Slot) -> &[Posting] {
         self.postings.of(object)
+    }
+
+    /// The events of the object of an unexpired passage, by time; expired ones may still be among
+    /// them.
+    ///
+    /// # Panics
+    /// If the list is none of this store's.
+    #[must_use]
+    #[inline]
+    pub fn list(&self, list: ListId) -> &[Posting] {
+        self.postings.list(list)
     }
 
     /// Lets go what is older than `before`; `sweep_ms` of event time after the last sweep, also in

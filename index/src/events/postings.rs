@@ -1,38 +1,45 @@
 //! Where each object was: a list per object, by time.
 //!
-//! A hash table, so that objects that are gone take no room; nothing ever depends on its order.
+//! Lists stand in one table and have numbers, so that a passage in a ring leads to the list of its
+//! object without a search; a hash table finds the number of an object that arrives. An object
+//! that is gone takes no room: its list is given to another. Nothing depends on the order of
+//! either.
+
+use std::hash::BuildHasher;
 
 use dunlin_stream::Timestamp;
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 use smallvec::SmallVec;
-use std::hash::BuildHasher;
 
 use crate::Slot;
 
 /// One event of an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C, packed(4))]
 pub struct Posting {
     /// When.
     pub time: Timestamp,
     /// In which stream.
     pub stream: Slot,
-    /// Its number in the stream's ring.
-    pub number: u32,
 }
 
-/// Room for so many postings is in the table itself.
+/// The number of an object's list, for as long as it has an unexpired event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ListId(u32);
+
+/// Room for so many postings is in the table itself: with it a list fills a cache line.
 const INLINE: usize = 4;
 
 #[derive(Clone, Debug)]
 struct List {
-    object: Slot,
     postings: SmallVec<[Posting; INLINE]>,
+    object: Slot,
 }
 
 impl List {
     fn expire(&mut self, before: Timestamp) {
-        let dead = self.postings.iter().take_while(|posting| posting.time < before).count();
+        let dead = self.postings.iter().take_while(|posting| { posting.time } < before).count();
         self.postings.drain(..dead);
     }
 }
@@ -40,43 +47,83 @@ impl List {
 /// The lists of all objects.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Postings {
-    lists: HashTable<List>,
+    lists: Vec<List>,
+    /// Lists that no object has.
+    free: Vec<ListId>,
+    by_object: HashTable<ListId>,
 }
 
 impl Postings {
-    pub(super) fn push(&mut self, object: Slot, posting: Posting, expired: Option<Timestamp>) {
-        let entry = self.lists.entry(hash(object), |list| list.object == object, rehash);
-        let mut entry = entry.or_insert_with(|| List { object, postings: SmallVec::new() });
-        let list = entry.get_mut();
+    /// Adds a posting to the end of an object's list.
+    pub(super) fn push(
+        &mut self,
+        object: Slot,
+        posting: Posting,
+        expired: Option<Timestamp>,
+    ) -> ListId {
+        let id = self.find(object).unwrap_or_else(|| self.take_list(object));
+        let list = &mut self.lists[id.0 as usize];
         if let Some(before) = expired.filter(|_| list.postings.len() == list.postings.capacity()) {
             list.expire(before);
         }
         list.postings.push(posting);
+        id
+    }
+
+    fn find(&self, object: Slot) -> Option<ListId> {
+        let is_it = |id: &ListId| self.lists[id.0 as usize].object == object;
+        self.by_object.find(hash(object), is_it).copied()
+    }
+
+    fn take_list(&mut self, object: Slot) -> ListId {
+        let list = List { object, postings: SmallVec::new() };
+        let id = match self.free.pop() {
+            Some(id) => {
+                self.lists[id.0 as usize] = list;
+                id
+            }
+            None => {
+                self.lists.push(list);
+                ListId(u32::try_from(self.lists.len() - 1).expect("fewer than 2^32 objects"))
+            }
+        };
+        let lists = &self.lists;
+        self.by_object.insert_unique(hash(object), id, |id| hash(lists[id.0 as usize].object));
+        id
     }
 
     #[inline]
+    pub(super) fn list(&self, id: ListId) -> &[Posting] {
+        &self.lists[id.0 as usize].postings
+    }
+
     pub(super) fn of(&self, object: Slot) -> &[Posting] {
-        let found = self.lists.find(hash(object), |list| list.object == object);
-        found.map_or(&[], |list| &list.postings)
+        self.find(object).map_or(&[], |id| self.list(id))
     }
 
     pub(super) fn expire(&mut self, before: Timestamp) {
-        self.lists.retain(|list| {
+        let Self { lists, free, by_object } = self;
+        by_object.retain(|id| {
+            let list = &mut lists[id.0 as usize];
             list.expire(before);
-            if list.postings.spilled() && list.postings.len() <= list.postings.capacity() / 4 {
+            if list.postings.spilled() && list.postings.len() <= list.postings.capacity() / 2 {
                 list.postings.shrink_to_fit();
             }
-            !list.postings.is_empty()
+            let is_live = !list.postings.is_empty();
+            if !is_live {
+                free.push(*id);
+            }
+            is_live
         });
-        if self.lists.len() <= self.lists.capacity() / 4 {
-            self.lists.shrink_to_fit(rehash);
-        }
     }
 
     pub(super) fn bytes(&self) -> usize {
         let spilled = self.lists.iter().filter(|list| list.postings.spilled());
         let spilled: usize = spilled.map(|list| list.postings.capacity()).sum();
-        self.lists.allocation_size() + spilled * size_of::<Posting>()
+        self.lists.capacity() * size_of::<List>()
+            + self.free.capacity() * size_of::<ListId>()
+            + self.by_object.allocation_size()
+            + spilled * size_of::<Posting>()
     }
 }
 
@@ -84,6 +131,12 @@ fn hash(object: Slot) -> u64 {
     FixedState::default().hash_one(object.0)
 }
 
-fn rehash(list: &List) -> u64 {
-    hash(list.object)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_fills_a_cache_line() {
+        assert_eq!(size_of::<List>(), 64);
+    }
 }

@@ -10,6 +10,7 @@
 
 use dunlin_stream::Timestamp;
 
+use super::postings::ListId;
 use crate::Slot;
 
 /// An object that was seen in a stream.
@@ -19,6 +20,8 @@ pub struct Passage {
     pub time: Timestamp,
     /// Which.
     pub object: Slot,
+    /// Where the object's postings are.
+    pub list: ListId,
 }
 
 /// The unexpired events of one stream.
@@ -70,6 +73,24 @@ impl Ring {
         let start = at - before.iter().rev().take_while(|passage| passage.time >= from).count();
         let end = at + after.iter().take_while(|passage| passage.time <= to).count();
         &self.passages[start..end]
+    }
+
+    /// The passages whose times are in `[from, to]`, by time.
+    #[must_use]
+    pub fn between(&self, from: Timestamp, to: Timestamp) -> &[Passage] {
+        let start = self.passages.partition_point(|passage| passage.time < from);
+        let rest = &self.passages[start..];
+        &rest[..rest.partition_point(|passage| passage.time <= to)]
+    }
+
+    /// The passage of a number.
+    ///
+    /// # Panics
+    /// If it is gone.
+    #[must_use]
+    #[inline]
+    pub fn passage(&self, number: u32) -> Passage {
+        self.passages[self.index(number)]
     }
 
     #[inline]

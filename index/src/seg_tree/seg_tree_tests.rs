@@ -52,11 +52,10 @@ proptest! {
                     live.insert(SegmentId(last), (path, node));
                 }
                 Step::Extend(id, object) => {
-                    if let Some((path, node)) = live.get_mut(&SegmentId(id)) {
-                        if !path.contains(&object) {
-                            path.push(object);
-                            *node = tree.extend(*node, SegmentId(id), object);
-                        }
+                    let growing = live.get_mut(&SegmentId(id));
+                    if let Some((path, node)) = growing.filter(|(path, _)| !path.contains(&object)) {
+                        path.push(object);
+                        *node = tree.extend(*node, SegmentId(id), object);
                     }
                 }
                 Step::Expire(id) => {
