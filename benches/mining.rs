@@ -195,14 +195,17 @@ fn toll_gates() -> Result<()> {
 }
 
 fn growth() -> Result<()> {
-    println!("| cameras, same rate per camera, 12 to 14 o'clock | events | ns per event |");
-    println!("|---|---|---|");
+    println!(
+        "| cameras, same rate per camera, 12 to 14 o'clock | events | reports | ns per event |"
+    );
+    println!("|---|---|---|---|");
     for cameras in [100, 1_000, 10_000] {
         let events = between(traffic(cameras)?, 12, 14);
         let ran = median(&events, &city_rule(), || Box::new(Bitmask::default()))?;
         println!(
-            "| {cameras} | {} | {:.0} |",
+            "| {cameras} | {} | {} | {:.0} |",
             events.len(),
+            ran.reports,
             ran.seconds * 1e9 / events.len() as f64
         );
     }

@@ -31,6 +31,8 @@ pub struct EventBatch<'a> {
 
 /// About so many arrivals are mined in one go.
 const ARRIVALS: usize = 4096;
+/// Events that are stored in one go.
+const READ_AHEAD: usize = 32;
 /// Memory of silent streams and objects is given back after this share of τ.
 const SWEEPS_PER_TAU: i64 = 8;
 
@@ -131,7 +133,11 @@ impl<M: Miner> CooccurrenceOperator<M> {
         let oldest = Span::before(events[0].time, rule).from;
         store.expire(oldest, rule.tau_ms / SWEEPS_PER_TAU + 1);
         arrivals.clear();
-        arrivals.extend(events.iter().map(|&event| Arrival { event, number: store.insert(event) }));
+        for events in events.chunks(READ_AHEAD) {
+            store.read_ahead(events);
+            let insert = |&event: &Event| Arrival { event, number: store.insert(event) };
+            arrivals.extend(events.iter().map(insert));
+        }
         let start = out.len();
         counts.cut += miner.mine(store, rule, arrivals, out);
         let mut told = out.split_off(start);

@@ -12,6 +12,7 @@
 
 use dunlin_index::{EventStore, Passage, Posting, Slot};
 use dunlin_stream::Timestamp;
+use smallvec::SmallVec;
 
 use crate::miner::Arrival;
 use crate::rule::Rule;
@@ -63,6 +64,9 @@ pub(super) struct Surroundings {
     streams: Vec<Slot>,
 }
 
+/// Arrivals whose surroundings are read before one is looked at.
+pub(super) const READ_AHEAD: usize = 16;
+
 /// No bit.
 const NONE: u32 = u32::MAX;
 
@@ -73,6 +77,35 @@ struct Spans {
     before: Span,
 }
 
+/// The passages in an arrival's stream within ξ and τ before it, if it can matter.
+fn together<'a>(store: &'a EventStore, rule: &Rule, arrival: &Arrival) -> &'a [Passage] {
+    let Arrival { event, number } = arrival;
+    let ring = store.ring(event.stream);
+    // One event, and one in each of θ - 1 other streams.
+    if store.list(ring.passage(*number).list).len() < rule.theta as usize {
+        return &[];
+    }
+    let near = Span::at(event.time, rule).near(event.time, rule.xi_ms);
+    ring.near(*number, near.from, near.to)
+}
+
+/// For each arrival, those that are together with it. Reads what looking at them will read, so
+/// that memory answers many reads at a time: first the beginnings of the lists of all who are
+/// there, then where the lists go on.
+pub(super) fn all_together<'a>(
+    store: &'a EventStore,
+    rule: &Rule,
+    arrivals: &[Arrival],
+) -> SmallVec<[&'a [Passage]; READ_AHEAD]> {
+    let all: SmallVec<[&[Passage]; READ_AHEAD]> =
+        arrivals.iter().map(|arrival| together(store, rule, arrival)).collect();
+    let lists = || all.iter().copied().flatten().map(|passage| store.list(passage.list));
+    let lengths: usize = lists().map(<[Posting]>::len).sum();
+    let streams: usize = lists().filter_map(|list| list.last()).map(|p| p.stream.index()).sum();
+    std::hint::black_box(lengths ^ streams);
+    all
+}
+
 impl Spans {
     /// All instants that count or counted.
     fn all(self) -> Span {
@@ -81,8 +114,17 @@ impl Spans {
 }
 
 impl Surroundings {
-    /// Looks around an arrival; says whether any set may have become frequent with it.
-    pub(super) fn look(&mut self, store: &EventStore, rule: &Rule, arrival: &Arrival) -> bool {
+    /// Looks around an arrival that is `together` with others; says whether any set may have become frequent with it.
+    pub(super) fn look(
+        &mut self,
+        store: &EventStore,
+        rule: &Rule,
+        arrival: &Arrival,
+        together: &[Passage],
+    ) -> bool {
+        if together.len() < 2 {
+            return false;
+        }
         let time = arrival.event.time;
         let spans = Spans { now: Span::at(time, rule), before: Span::before(time, rule) };
         let ring = store.ring(arrival.event.stream);
@@ -90,8 +132,6 @@ impl Surroundings {
         if !self.find_visits(store.list(ring.passage(arrival.number).list), spans, rule, arrival) {
             return false;
         }
-        let near = spans.now.near(time, rule.xi_ms);
-        let together = ring.near(arrival.number, near.from, near.to);
         self.mark_visits();
         self.find_members(store, rule, arrival, spans, together);
         self.unmark_visits();

@@ -78,18 +78,24 @@ impl Miner for Bitmask {
 
 impl Scratch {
     fn take(&mut self, store: &EventStore, rule: &Rule, arrivals: &[Arrival]) {
-        for arrival in arrivals {
-            if !self.around.look(store, rule, arrival) {
-                continue;
+        for arrivals in arrivals.chunks(gather::READ_AHEAD) {
+            let all = gather::all_together(store, rule, arrivals);
+            for (arrival, together) in arrivals.iter().zip(all) {
+                if self.around.look(store, rule, arrival, together) {
+                    self.complete(rule, arrival);
+                }
             }
-            let Self { around, narrow, wide, stack, out, cut } = self;
-            let is_whole = if around.members.len() <= 64 {
-                complete(rule, arrival, around, narrow, stack, out)
-            } else {
-                complete(rule, arrival, around, wide, stack, out)
-            };
-            *cut += u64::from(!is_whole);
         }
+    }
+
+    fn complete(&mut self, rule: &Rule, arrival: &Arrival) {
+        let Self { around, narrow, wide, stack, out, cut } = self;
+        let is_whole = if around.members.len() <= 64 {
+            complete(rule, arrival, around, narrow, stack, out)
+        } else {
+            complete(rule, arrival, around, wide, stack, out)
+        };
+        *cut += u64::from(!is_whole);
     }
 }
 

@@ -98,6 +98,11 @@ impl Ring {
         number.wrapping_sub(self.first) as usize
     }
 
+    /// The last passage, expired or not.
+    pub(super) fn last(&self) -> Option<&Passage> {
+        self.passages.last()
+    }
+
     pub(super) fn len(&self) -> usize {
         self.passages.len() - self.dead
     }
