@@ -33,6 +33,61 @@ fn longitude_gap(a: f64, b: f64) -> f64 {
     gap.min(360.0 - gap)
 }
 
+/// How far a disc reaches from its centre, in radians.
+#[derive(Clone, Copy, Debug)]
+struct Reach {
+    lat: f64,
+    /// Infinite if a pole is inside.
+    lon: f64,
+}
+
+/// The sine up to which an arcsine is bounded by arithmetic.
+const FLAT_SINE_MAX: f64 = 0.1;
+
+/// No less than the arcsine of `sine`, which is in 0 to [`FLAT_SINE_MAX`], and less than 1 ‰ more:
+/// asin z = z + z³ / 6 + 3 z⁵ / 40 + … ≤ z + z³ / 5.
+#[inline]
+fn asin_above(sine: f64) -> f64 {
+    sine * (1.0 + 0.2 * sine * sine)
+}
+
+/// The central angle of a disc, given at least half of it: 1e-12 rad are six micrometres, more than
+/// any rounding here, and nothing to pay for.
+#[inline]
+fn angle_above(half_angle: f64) -> f64 {
+    2.0 * half_angle * (1.0 + SLACK) + 1e-12
+}
+
+/// No less than the reach of the disc half of whose central angle has the sine `half_sine`, without
+/// trigonometry; `None` if the disc is large or near a pole.
+#[inline]
+fn flat_reach(probe: &SphereProbe, half_sine: f64) -> Option<Reach> {
+    // As in `round_reach`, but sin r ≤ r. Where the ratio is so small, half the sine is smaller.
+    let lat = angle_above(asin_above(half_sine));
+    let ratio = lat / probe.cos_lat;
+    (ratio <= FLAT_SINE_MAX).then(|| Reach { lat, lon: asin_above(ratio) })
+}
+
+/// The reach of the disc half of whose central angle has the sine `half_sine`.
+fn round_reach(probe: &SphereProbe, half_sine: f64) -> Reach {
+    let lat = angle_above(libm::asin(half_sine));
+    // The disc's easternmost point lies where a meridian touches it: Δλ = asin(sin r / cos φ).
+    let ratio = libm::sin(lat) / probe.cos_lat;
+    Reach { lat, lon: if ratio < 1.0 { libm::asin(ratio) } else { f64::INFINITY } }
+}
+
+/// No more than the cosine of a latitude no nearer the equator than the probe, by less than 2 %.
+#[inline]
+fn cos_below(probe: &SphereProbe, high_lat: f64) -> f64 {
+    // The cosine falls by no more than its argument grows. At a pole rounding is all there is of it.
+    let fall = (high_lat - probe.at.y.abs()).max(0.0).to_radians();
+    if fall < 0.01 * probe.cos_lat && probe.cos_lat > 1e-3 {
+        probe.cos_lat - fall
+    } else {
+        libm::cos(high_lat.to_radians())
+    }
+}
+
 impl Space for Sphere {
     type Probe = SphereProbe;
 
@@ -68,24 +123,19 @@ impl Space for Sphere {
         half_lat * half_lat + (a.cos_lat * b.cos_lat) * (half_lon * half_lon)
     }
 
+    #[inline]
     fn window(probe: &SphereProbe, key: f64) -> Window {
         if key >= 1.0 {
             return Window::ALL;
         }
-        // 1e-12 rad are six micrometres: more than any rounding here, nothing to pay for.
-        let angle = 2.0 * libm::asin(key.max(0.0).sqrt()) * (1.0 + SLACK) + 1e-12;
-        let reach = angle.to_degrees();
-        let y = Interval { min: probe.at.y - reach, max: probe.at.y + reach };
-        if y.min <= -90.0 || y.max >= 90.0 {
+        let sine = key.max(0.0).sqrt();
+        let reach = flat_reach(probe, sine).unwrap_or_else(|| round_reach(probe, sine));
+        let (reach_y, reach_x) = (reach.lat.to_degrees(), reach.lon.to_degrees());
+        let y = Interval { min: probe.at.y - reach_y, max: probe.at.y + reach_y };
+        if y.min <= -90.0 || y.max >= 90.0 || reach_x.is_infinite() {
             return Window { x: [Interval::ALL, Interval::EMPTY], y };
         }
-        // The disc's easternmost point lies where a meridian touches it: Δλ = asin(sin r / cos φ).
-        let ratio = libm::sin(angle) / probe.cos_lat;
-        if ratio >= 1.0 {
-            return Window { x: [Interval::ALL, Interval::EMPTY], y };
-        }
-        let reach = libm::asin(ratio).to_degrees();
-        let (west, east) = (probe.at.x - reach, probe.at.x + reach);
+        let (west, east) = (probe.at.x - reach_x, probe.at.x + reach_x);
         let wrapped = if west < -180.0 {
             Interval { min: west + 360.0, max: 180.0 }
         } else if east > 180.0 {
@@ -98,7 +148,7 @@ impl Space for Sphere {
 
     fn sieve(probe: &SphereProbe, window: &Window, key: f64) -> Sieve {
         let whole_x = !window.x[1].is_empty() || window.x[0].min.is_infinite();
-        let high_lat = window.y.min.abs().max(window.y.max.abs()).to_radians();
+        let high_lat = window.y.min.abs().max(window.y.max.abs());
         let wide = (window.x[0].max - window.x[0].min).max(window.y.max - window.y.min) * 0.5;
         if whole_x || wide > SIEVE_DEGREES_MAX {
             return Sieve::of_window(window);
@@ -109,7 +159,7 @@ impl Space for Sphere {
         let flatness = 1.0 - z * z / 3.0;
         let reach = (2.0 * (key / flatness).sqrt()).to_degrees();
         // A little less weight only lets more pass.
-        let weight_x = probe.cos_lat * libm::cos(high_lat) * (1.0 - 1e-6);
+        let weight_x = probe.cos_lat * cos_below(probe, high_lat) * (1.0 - 1e-6);
         Sieve::of_ellipse(window, probe.at, weight_x, reach)
     }
 
@@ -139,5 +189,68 @@ impl Space for Sphere {
     #[inline]
     fn gap_x(x: f64, border: f64) -> f64 {
         longitude_gap(x, border.clamp(-180.0, 180.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn probes() -> impl Strategy<Value = SphereProbe> {
+        let lat = prop_oneof![-90.0..=90.0, -5.0..=5.0, 89.0..=90.0, -90.0..=-89.0];
+        (-180.0..=180.0, lat).prop_map(|(x, y)| Sphere::probe(Coord { x, y }))
+    }
+
+    /// Central angles from a tenth of a millimetre to a quarter of the way round.
+    fn angles() -> impl Strategy<Value = f64> {
+        (-10.8..0.19).prop_map(|power| 10f64.powf(power))
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4_000))]
+
+        #[test]
+        fn the_flat_reach_is_hardly_above_the_round_one(probe in probes(), angle in angles()) {
+            let half_sine = (angle * 0.5).sin();
+            // Rounding is for `SLACK` to make up for.
+            let above = |flat: f64, round: f64| flat / round - 1.0;
+            let round = round_reach(&probe, half_sine);
+            if let Some(flat) = flat_reach(&probe, half_sine) {
+                prop_assert!((-1e-14..1e-3).contains(&above(flat.lat, round.lat)));
+                prop_assert!((-1e-14..3e-3).contains(&above(flat.lon, round.lon)));
+            } else {
+                prop_assert!(angle > 0.09 * probe.cos_lat);
+            }
+        }
+
+        #[test]
+        fn windows_hold_the_outermost_points_of_their_disc(probe in probes(), angle in angles()) {
+            let (lat, key) = (probe.at.y.to_radians(), (angle * 0.5).sin().powi(2));
+            let window = Sphere::window(&probe, key);
+            for y in [lat - angle, lat + angle].map(f64::to_degrees) {
+                let to = Coord { x: probe.at.x, y };
+                prop_assert!(y.abs() > 90.0 || window.contains(to), "{to:?} {window:?}");
+            }
+            let sine = angle.sin() / lat.cos();
+            if sine < 1.0 {
+                let y = (lat.sin() / angle.cos()).asin().to_degrees();
+                let reach = sine.asin().to_degrees();
+                for x in [probe.at.x - reach, probe.at.x + reach] {
+                    let x = if x.abs() > 180.0 { x - 360f64.copysign(x) } else { x };
+                    prop_assert!(window.contains(Coord { x, y }), "{x} {y} {window:?}");
+                }
+            }
+        }
+
+        #[test]
+        fn the_cheap_cosine_is_hardly_below_the_exact_one(
+            probe in probes(), angle in angles(),
+        ) {
+            let high = (probe.at.y.abs() + angle.to_degrees()).min(90.0);
+            let (below, exact) = (cos_below(&probe, high), libm::cos(high.to_radians()));
+            prop_assert!(below <= exact * (1.0 + 1e-12), "{below} {exact}");
+            prop_assert!(exact * 0.98 <= below, "{below} {exact}");
+        }
     }
 }

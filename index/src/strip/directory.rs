@@ -104,6 +104,12 @@ impl Directory {
         strip
     }
 
+    /// Whether `strip` holds `x`.
+    #[inline]
+    pub(super) fn holds(&self, strip: usize, x: f32) -> bool {
+        (self.borders[strip] <= x) & (x < self.borders[strip + 1])
+    }
+
     /// The strips that the closed interval from `min` to `max` meets; none if it is empty.
     #[inline]
     pub(super) fn meeting(&self, min: f32, max: f32) -> std::ops::Range<usize> {

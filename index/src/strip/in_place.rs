@@ -23,7 +23,7 @@ type Place = (u32, u32);
 /// A mover with where it was (NaN if nowhere) and where it will be.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Move {
-    from: Coord,
+    from: (f32, f32),
     row: Row,
     old: Place,
     new: Place,
@@ -34,12 +34,12 @@ impl StripIndex {
         let mut batch = std::mem::take(&mut self.batch);
         for (slots, to) in slots.chunks(BATCH).zip(to.chunks(BATCH)) {
             self.write_positions(slots, to, &mut batch);
-            batch.iter_mut().for_each(|next| self.place(next));
+            self.place(&mut batch);
             self.read_ahead(&batch);
             for done in 0..batch.len() {
                 if self.move_one(batch[done]) {
                     // A strip was built anew and has other cells.
-                    batch[done + 1..].iter_mut().for_each(|later| self.place(later));
+                    self.place(&mut batch[done + 1..]);
                 }
             }
         }
@@ -47,45 +47,57 @@ impl StripIndex {
     }
 
     fn write_positions(&mut self, slots: &[Slot], to: &[Coord], batch: &mut Vec<Move>) {
+        // Read ahead, as below.
+        let touch = |seen: u64, slot: &Slot| seen ^ self.positions[slot.index()].x.to_bits();
+        std::hint::black_box(slots.iter().fold(0, touch));
         batch.clear();
         batch.extend(slots.iter().zip(to).map(|(&slot, &at)| {
             let from = std::mem::replace(&mut self.positions[slot.index()], at);
+            let from = (from.x as f32, from.y as f32);
             Move { from, row: Row::new(at, slot), old: (0, 0), new: (0, 0) }
         }));
     }
 
-    #[inline]
-    fn place(&self, next: &mut Move) {
-        next.old = self.cell(next.from.x as f32, next.from.y as f32);
-        next.new = self.cell(next.row.x, next.row.y);
+    /// Finds the strips and cells of moves.
+    fn place(&self, moves: &mut [Move]) {
+        for Move { from, row, old, new, .. } in moves.iter_mut() {
+            let strip = self.directory.locate(from.0);
+            old.0 = strip as u32;
+            let stays = self.directory.holds(strip, row.x);
+            new.0 = if stays { strip } else { self.directory.locate(row.x) } as u32;
+        }
+        for Move { from, row, old, new, .. } in moves {
+            old.1 = self.strips[old.0 as usize].cell(from.1) as u32;
+            new.1 = self.strips[new.0 as usize].cell(row.y) as u32;
+        }
     }
 
-    /// Reads the rows that the moves will read, and does nothing with them: memory answers many
-    /// such reads at a time, while a move would wait for one after the other.
+    /// Reads what the moves will read, and does nothing with it: memory answers many such reads at
+    /// a time, while a move would wait for one after the other. The shorter the loops, the more
+    /// reads are under way; so the cells are looked up in one and the rows read in the next.
     fn read_ahead(&self, batch: &[Move]) {
-        let mut cells: [&[Row]; 2 * BATCH] = [&[]; 2 * BATCH];
-        let mut count = 0;
-        for next in batch {
-            let places = if next.old == next.new { &[next.old][..] } else { &[next.old, next.new] };
-            for &(strip, cell) in places {
-                cells[count] = self.strips[strip as usize].cell_rows(cell as usize);
+        let mut first_rows = [(0, 0); 2 * BATCH];
+        let (mut count, mut seen) = (0, 0);
+        for &Move { old, new, .. } in batch {
+            first_rows[count] = (old.0, self.strips[old.0 as usize].first_row(old.1 as usize));
+            count += 1;
+            if old != new {
+                first_rows[count] = (new.0, self.strips[new.0 as usize].first_row(new.1 as usize));
                 count += 1;
+                seen ^= self.strips[old.0 as usize].cell_len(old.1 as usize);
+                seen ^= self.strips[new.0 as usize].cell_len(new.1 as usize);
             }
         }
-        let mut seen = 0;
-        for rows in &cells[..count] {
-            if let (Some(first), Some(last)) = (rows.first(), rows.last()) {
-                seen ^= first.slot.0 ^ last.slot.0;
-            }
-        }
-        std::hint::black_box(seen);
+        let touch = |&(strip, row): &Place| self.strips[strip as usize].touch(row);
+        let rows = first_rows[..count].iter().map(touch);
+        std::hint::black_box(rows.fold(seen, |seen, row| seen ^ row));
     }
 
     /// Carries out a move; says whether a strip was built anew for it.
     #[inline]
     fn move_one(&mut self, next: Move) -> bool {
         let Move { from, row, old, new } = next;
-        if from.x.is_nan() {
+        if from.0.is_nan() {
             self.len += 1;
         } else if old == new {
             self.strips[new.0 as usize].overwrite(new.1 as usize, row);
@@ -96,17 +108,11 @@ impl StripIndex {
         self.strips[new.0 as usize].insert(new.1 as usize, row, &mut self.scratch)
     }
 
-    /// The strip and the cell in it where an object belongs.
-    #[inline]
-    fn cell(&self, x: f32, y: f32) -> Place {
-        let strip = self.directory.locate(x);
-        (strip as u32, self.strips[strip].cell(y) as u32)
-    }
-
     pub(super) fn remove_in_place(&mut self, slot: Slot) {
         let Some(at) = self.position(slot) else { return };
-        let (strip, cell) = self.cell(at.x as f32, at.y as f32);
-        self.strips[strip as usize].remove(cell as usize, slot);
+        let strip = &mut self.strips[self.directory.locate(at.x as f32)];
+        let cell = strip.cell(at.y as f32);
+        strip.remove(cell, slot);
         self.positions[slot.index()] = ABSENT;
         self.len -= 1;
     }

@@ -48,6 +48,9 @@ const NOBODY: Slot = Slot(u32::MAX);
 const CROWDING_GROWTH: f32 = 1.5;
 /// What an empty cell costs, in cell mates.
 const CELL_COST: u64 = 4;
+/// Rows that are compared together in the search for an object, without a branch on each, which
+/// nothing could predict; most cells have no more.
+const GLANCE: usize = 8;
 /// Cells that an insertion looks at on either side for a gap before the strip is built anew.
 const SHIFT_MAX: usize = 32;
 
@@ -211,10 +214,23 @@ impl Strip {
         self.ruler.cell(y)
     }
 
-    /// All rows of `cell`, gaps among them.
+    /// The first row of `cell`.
     #[inline]
-    pub(super) fn cell_rows(&self, cell: usize) -> &[Row] {
-        &self.rows[self.starts[cell] as usize..self.starts[cell + 1] as usize]
+    pub(super) fn first_row(&self, cell: usize) -> u32 {
+        self.starts[cell]
+    }
+
+    /// How many objects are in `cell`.
+    #[inline]
+    pub(super) fn cell_len(&self, cell: usize) -> u32 {
+        self.lens[cell]
+    }
+
+    /// Reads, from the lines of the cache that hold the rows from `row` on, what is of no use.
+    #[inline]
+    pub(super) fn touch(&self, row: u32) -> u32 {
+        let rows = self.rows[row as usize..].first_chunk::<GLANCE>();
+        rows.map_or(0, |rows| rows[0].slot.0 ^ rows[GLANCE / 2].slot.0 ^ rows[GLANCE - 1].slot.0)
     }
 
     /// Adds the rows of all objects to `entries`.
@@ -226,8 +242,16 @@ impl Strip {
     #[inline]
     fn find(&self, cell: usize, slot: Slot) -> usize {
         let start = self.starts[cell] as usize;
-        let offset = self.cell_rows(cell).iter().position(|row| row.slot == slot);
-        start + offset.expect("an object lies in the cell of its position")
+        let (groups, rest) = self.rows[start..].as_chunks::<GLANCE>();
+        for (group, rows) in groups.iter().enumerate() {
+            let hits = |hits, row: &Row| (hits << 1) | u32::from(row.slot == slot);
+            let hits: u32 = rows.iter().rev().fold(0, hits);
+            if hits != 0 {
+                return start + group * GLANCE + hits.trailing_zeros() as usize;
+            }
+        }
+        let offset = rest.iter().position(|row| row.slot == slot);
+        start + groups.len() * GLANCE + offset.expect("an object lies in the cell of its position")
     }
 
     /// Moves an object inside `cell`.
