@@ -6,6 +6,7 @@
 //! replaying the same records gives the same outputs for ever.
 
 pub mod epoch;
+pub mod log;
 pub mod operator;
 pub mod runner;
 pub mod time;
