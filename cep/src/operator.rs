@@ -157,6 +157,7 @@ fn whole_times(events: &[Event], count: usize) -> usize {
 
 impl<M: Miner> Operator for CooccurrenceOperator<M> {
     type Batch<'a> = EventBatch<'a>;
+    type Message = ();
     /// Ordered by time, then objects.
     type Output = Report;
 

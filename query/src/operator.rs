@@ -110,6 +110,7 @@ impl<S: Space> StandingOperator<S> {
 
 impl<S: Space> Operator for StandingOperator<S> {
     type Batch<'a> = Moves<'a>;
+    type Message = ();
     type Output = usize;
 
     fn apply(&mut self, _: Epoch, batch: Moves<'_>, _: &mut Vec<usize>) {

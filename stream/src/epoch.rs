@@ -4,10 +4,12 @@
 //! With slices of length Δ, a record stamped `t` belongs to `max(previous, ⌊t/Δ⌋)`: epochs never
 //! go back, and they are a pure function of the stream, so a replay cuts it at the same places.
 
+use serde::{Deserialize, Serialize};
+
 use crate::Timestamp;
 
 /// The number of one epoch: the window `[epoch · Δ, (epoch + 1) · Δ)` since 1970.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Epoch(pub i64);
 
 /// Assigns epochs to stamps.
@@ -40,6 +42,21 @@ impl EpochClock {
     pub fn new(length_ms: i64) -> Self {
         assert!((1..=Self::LENGTH_MS_MAX).contains(&length_ms), "epoch length {length_ms} ms");
         Self { length_ms, last: None }
+    }
+
+    /// A clock that goes on after `last`.
+    ///
+    /// # Panics
+    /// As [`EpochClock::new`].
+    #[must_use]
+    pub fn resume(length_ms: i64, last: Option<Epoch>) -> Self {
+        Self { last, ..Self::new(length_ms) }
+    }
+
+    /// The last epoch assigned.
+    #[must_use]
+    pub fn last(&self) -> Option<Epoch> {
+        self.last
     }
 
     /// The epoch of the next record, stamped `at`.

@@ -51,6 +51,7 @@ mod tests {
 
     impl Operator for WordCount {
         type Batch<'a> = &'a [&'a str];
+        type Message = ();
         type Output = (String, usize);
 
         fn apply(&mut self, _: Epoch, batch: &[&str], _: &mut Vec<(String, usize)>) {
@@ -94,6 +95,7 @@ mod tests {
 
     impl Operator for Patient {
         type Batch<'a> = &'a [&'static str];
+        type Message = ();
         type Output = &'static str;
 
         fn apply(&mut self, _: Epoch, batch: &[&'static str], _: &mut Vec<&'static str>) {

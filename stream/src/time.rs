@@ -7,6 +7,7 @@
 use std::fmt;
 
 use jiff::civil;
+use serde::{Deserialize, Serialize};
 
 /// An instant of event time, in milliseconds since 1970-01-01T00:00:00Z.
 ///
@@ -19,7 +20,9 @@ use jiff::civil;
 /// assert_eq!(noon.to_string(), "2008-02-02T12:00:00.000Z");
 /// # Ok::<(), dunlin_stream::ParseTimeError>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
 pub struct Timestamp(i64);
 
 /// Why a text is not a time.

@@ -122,7 +122,9 @@ pub enum LogError {
         first: u64,
     },
     /// A batch above [`PAYLOAD_BYTES_MAX`].
-    #[error("a batch of {bytes} bytes; the log takes {PAYLOAD_BYTES_MAX} at most: send smaller ones")]
+    #[error(
+        "a batch of {bytes} bytes; the log takes {PAYLOAD_BYTES_MAX} at most: send smaller ones"
+    )]
     TooLarge {
         /// The size of the payload.
         bytes: usize,

@@ -1,0 +1,159 @@
+//! The bytes of records, messages and states.
+//!
+//! Values are written by [postcard](https://postcard.jamesmunns.com/wire-format): small, without
+//! field names, the same on every machine. Where bytes leave the care of a checksumming log, in
+//! checkpoints, they travel in a frame:
+//!
+//! ```text
+//! "DUNL" · format version u32 · length u64 · CRC-32C u32 · payload          (integers little-endian)
+//! ```
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// Version of everything that is framed; a change of any state's format raises it.
+pub const FORMAT_VERSION: u32 = 1;
+
+const MAGIC: [u8; 4] = *b"DUNL";
+const HEADER_BYTES: usize = 20;
+
+/// Why bytes are not what they should be.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DecodeError {
+    /// The bytes do not begin a frame.
+    #[error("not written by Dunlin")]
+    Magic,
+    /// The frame has a format that this build does not read.
+    #[error("format version {0}; this build reads version {FORMAT_VERSION}")]
+    Version(u32),
+    /// Bytes are missing, or there are too many.
+    #[error("{found} bytes where {expected} were written")]
+    Length {
+        /// What the header says.
+        expected: u64,
+        /// What there is.
+        found: u64,
+    },
+    /// The payload is not what was written.
+    #[error("the checksum does not fit: the bytes were damaged")]
+    Checksum,
+    /// The payload is no such value.
+    #[error("not a value of the expected kind: {0}")]
+    Value(String),
+}
+
+/// The bytes of a value.
+pub fn encode<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
+    postcard::to_stdvec(value).expect("columns and numbers always serialize")
+}
+
+/// The value of all of `bytes`.
+///
+/// # Errors
+/// [`DecodeError::Value`].
+pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
+    let (value, rest) =
+        postcard::take_from_bytes(bytes).map_err(|error| DecodeError::Value(error.to_string()))?;
+    if rest.is_empty() {
+        Ok(value)
+    } else {
+        Err(DecodeError::Value(format!("{} bytes too many", rest.len())))
+    }
+}
+
+/// Puts a payload in a frame.
+#[must_use]
+pub fn frame(payload: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(HEADER_BYTES + payload.len());
+    bytes.extend_from_slice(&MAGIC);
+    bytes.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
+    bytes.extend_from_slice(&(payload.len() as u64).to_le_bytes());
+    bytes.extend_from_slice(&checksum(payload).to_le_bytes());
+    bytes.extend_from_slice(payload);
+    bytes
+}
+
+/// The payload of a frame.
+///
+/// # Errors
+/// Any [`DecodeError`] but [`DecodeError::Value`].
+pub fn unframe(bytes: &[u8]) -> Result<&[u8], DecodeError> {
+    let found = bytes.len() as u64;
+    let Some((header, payload)) = bytes.split_at_checked(HEADER_BYTES) else {
+        return Err(DecodeError::Length { expected: HEADER_BYTES as u64, found });
+    };
+    let (magic, version) = (&header[..4], number(&header[4..8]) as u32);
+    let (length, crc) = (number(&header[8..16]), number(&header[16..]) as u32);
+    if magic != MAGIC {
+        Err(DecodeError::Magic)
+    } else if version != FORMAT_VERSION {
+        Err(DecodeError::Version(version))
+    } else if length != payload.len() as u64 {
+        Err(DecodeError::Length { expected: length, found: payload.len() as u64 })
+    } else if crc != checksum(payload) {
+        Err(DecodeError::Checksum)
+    } else {
+        Ok(payload)
+    }
+}
+
+/// The checksum of bytes, as frames and manifests have it: CRC-32C.
+#[must_use]
+pub fn checksum(bytes: &[u8]) -> u32 {
+    crc32c::crc32c(bytes)
+}
+
+/// A little-endian number of up to eight bytes.
+fn number(bytes: &[u8]) -> u64 {
+    bytes.iter().rev().fold(0, |number, &byte| number << 8 | u64::from(byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn another_version_is_named() {
+        let mut bytes = frame(b"state");
+        bytes[4] = 9;
+        assert_eq!(unframe(&bytes), Err(DecodeError::Version(9)));
+        assert_eq!(unframe(b"PNG"), Err(DecodeError::Length { expected: 20, found: 3 }));
+        assert_eq!(unframe(&[0; 30]), Err(DecodeError::Magic));
+    }
+
+    #[test]
+    fn what_follows_a_value_is_an_error() {
+        let mut bytes = encode(&(7u32, "x"));
+        assert_eq!(decode::<(u32, String)>(&bytes), Ok((7, "x".to_owned())));
+        bytes.push(0);
+        assert!(decode::<(u32, String)>(&bytes).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn a_frame_gives_its_payload_or_an_error(
+            payload in proptest::collection::vec(any::<u8>(), 0..60),
+            flip in 0usize..640,
+            cut in 0usize..80,
+        ) {
+            let bytes = frame(&payload);
+            prop_assert_eq!(unframe(&bytes), Ok(&payload[..]));
+            let mut flipped = bytes.clone();
+            if flip / 8 < bytes.len() {
+                flipped[flip / 8] ^= 1 << (flip % 8);
+                prop_assert!(unframe(&flipped).is_err());
+            }
+            if cut < bytes.len() {
+                prop_assert!(unframe(&bytes[..cut]).is_err());
+            }
+        }
+
+        #[test]
+        fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = unframe(&bytes);
+            let _ = decode::<(Vec<String>, Vec<u64>, Option<f64>)>(&bytes);
+        }
+    }
+}
