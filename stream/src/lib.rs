@@ -5,6 +5,8 @@
 //! feeds one into the other. Everything here is a plain state machine: time is an argument, so
 //! replaying the same records gives the same outputs for ever.
 
+pub mod checkpoint;
+pub mod cutter;
 pub mod engine;
 pub mod epoch;
 pub mod event_time;

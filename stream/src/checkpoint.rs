@@ -1,0 +1,327 @@
+//! Checkpoints: the states of all tasks at the end of an epoch, as immutable objects.
+//!
+//! ```text
+//! <epoch>/lane-0 … <epoch>/shard-0 …      one object for each task
+//! <epoch>/manifest                        last: what there is, with lengths and checksums
+//! ```
+//!
+//! A checkpoint counts once its manifest is there. On the way back every object is compared with
+//! its manifest, and a checkpoint with any flaw is passed over for the one before it. The state at
+//! the end of an epoch is a function of the log, so writing a checkpoint again changes nothing.
+//!
+//! Where objects live is the business of the crate `object_store`: a folder, memory, a bucket. In a
+//! folder they are synced before the manifest is written, for the log is cut by what it says.
+
+use std::fs::File;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use futures::TryStreamExt;
+use futures::executor::block_on;
+use object_store::local::LocalFileSystem;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
+use serde::{Deserialize, Serialize};
+
+use crate::Epoch;
+use crate::engine::{EngineHead, EngineState};
+use crate::wire::{self, DecodeError};
+
+/// Where one lane of the input goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LanePosition {
+    /// The number of the first batch that was not applied.
+    pub next: u64,
+    /// The epoch of the last batch that was.
+    pub last: Option<Epoch>,
+}
+
+/// Everything that a restart needs, beside the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// The last epoch that was applied.
+    pub epoch: Epoch,
+    /// Where the lanes go on.
+    pub positions: Vec<LanePosition>,
+    /// The states of the tasks.
+    pub state: EngineState,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Manifest {
+    epoch: Epoch,
+    positions: Vec<LanePosition>,
+    head: EngineHead,
+    lanes: Vec<Piece>,
+    shards: Vec<Piece>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Piece {
+    bytes: u64,
+    checksum: u32,
+}
+
+/// Why a checkpoint could not be written or read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CheckpointError {
+    /// The store failed.
+    #[error("the checkpoint store: {0}")]
+    Store(#[from] object_store::Error),
+    /// The folder of the store failed.
+    #[error("the checkpoint folder: {0}")]
+    Folder(#[from] io::Error),
+    /// An object is not what was written.
+    #[error("checkpoint object {name}: {source}")]
+    Damaged {
+        /// The object.
+        name: String,
+        /// What is wrong with it.
+        source: DecodeError,
+    },
+}
+
+/// A checkpoint that cannot be used, and why.
+#[derive(Debug)]
+pub struct Unusable {
+    /// The epoch in its name.
+    pub epoch: Epoch,
+    /// What is wrong with it.
+    pub error: CheckpointError,
+}
+
+/// Checkpoints of one application, in one store.
+#[derive(Clone, Debug)]
+pub struct Checkpoints {
+    store: Arc<dyn ObjectStore>,
+    /// The store's folder, if it is one.
+    folder: Option<PathBuf>,
+}
+
+/// The last part of a manifest's name.
+const MANIFEST: &str = "manifest";
+
+impl Checkpoints {
+    /// Checkpoints in a folder, which is made if it is not there.
+    ///
+    /// # Errors
+    /// A folder that cannot be made or used.
+    pub fn in_folder(folder: impl Into<PathBuf>) -> Result<Self, CheckpointError> {
+        let folder = folder.into();
+        std::fs::create_dir_all(&folder)?;
+        let store = LocalFileSystem::new_with_prefix(&folder)?.with_automatic_cleanup(true);
+        Ok(Self { store: Arc::new(store), folder: Some(folder) })
+    }
+
+    /// Checkpoints in any store, which is taken to keep what it says it has stored.
+    #[must_use]
+    pub fn in_store(store: Arc<dyn ObjectStore>) -> Self {
+        Self { store, folder: None }
+    }
+
+    /// Writes a checkpoint and returns its size in bytes.
+    ///
+    /// # Errors
+    /// [`CheckpointError::Store`], [`CheckpointError::Folder`]; the checkpoint does not count then.
+    pub fn write(&self, checkpoint: &Checkpoint) -> Result<u64, CheckpointError> {
+        let Checkpoint { epoch, positions, state } = checkpoint;
+        let lanes = self.write_pieces(*epoch, "lane", &state.lanes)?;
+        let shards = self.write_pieces(*epoch, "shard", &state.shards)?;
+        let bytes = lanes.iter().chain(&shards).map(|piece| piece.bytes).sum();
+        let (positions, head) = (positions.clone(), state.head.clone());
+        let manifest = Manifest { epoch: *epoch, positions, head, lanes, shards };
+        self.put(&name(*epoch, MANIFEST), wire::frame(&wire::encode(&manifest)))?;
+        Ok(bytes)
+    }
+
+    fn write_pieces(
+        &self,
+        epoch: Epoch,
+        kind: &str,
+        states: &[Vec<u8>],
+    ) -> Result<Vec<Piece>, CheckpointError> {
+        let write = |(number, state): (usize, &Vec<u8>)| {
+            let framed = wire::frame(state);
+            let piece = Piece { bytes: state.len() as u64, checksum: wire::checksum(state) };
+            self.put(&name(epoch, &format!("{kind}-{number}")), framed).map(|()| piece)
+        };
+        states.iter().enumerate().map(write).collect()
+    }
+
+    fn put(&self, name: &Path, bytes: Vec<u8>) -> Result<(), CheckpointError> {
+        block_on(self.store.put(name, PutPayload::from(bytes)))?;
+        if let Some(folder) = &self.folder {
+            let file = folder.join(name.as_ref());
+            File::open(&file)?.sync_all()?;
+            // The names in the folders above must survive as well.
+            for above in file.ancestors().skip(1).take(2) {
+                File::open(above)?.sync_all()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The epochs of the checkpoints that have a manifest, newest first.
+    ///
+    /// # Errors
+    /// [`CheckpointError::Store`].
+    pub fn epochs(&self) -> Result<Vec<Epoch>, CheckpointError> {
+        let objects: Vec<_> = block_on(self.store.list(None).try_collect())?;
+        let manifests = objects.iter().filter(|it| it.location.filename() == Some(MANIFEST));
+        let mut epochs: Vec<Epoch> = manifests.filter_map(|it| epoch_of(&it.location)).collect();
+        epochs.sort_unstable_by(|a, b| b.cmp(a));
+        Ok(epochs)
+    }
+
+    /// The newest checkpoint without a flaw, and those that were passed over for it.
+    ///
+    /// # Errors
+    /// [`CheckpointError::Store`] if the store cannot say what there is.
+    pub fn newest(&self) -> Result<(Option<Checkpoint>, Vec<Unusable>), CheckpointError> {
+        let mut unusable = Vec::new();
+        for epoch in self.epochs()? {
+            match self.read(epoch) {
+                Ok(checkpoint) => return Ok((Some(checkpoint), unusable)),
+                Err(error) => unusable.push(Unusable { epoch, error }),
+            }
+        }
+        Ok((None, unusable))
+    }
+
+    /// The checkpoint of an epoch.
+    ///
+    /// # Errors
+    /// Objects that are missing, damaged, or cannot be read.
+    pub fn read(&self, epoch: Epoch) -> Result<Checkpoint, CheckpointError> {
+        let at = name(epoch, MANIFEST);
+        let bytes = self.get(&at)?;
+        let manifest = wire::unframe(&bytes).and_then(wire::decode::<Manifest>);
+        let Manifest { positions, head, lanes, shards, epoch: written } =
+            manifest.map_err(|source| damaged(&at, source))?;
+        if written != epoch {
+            let what = format!("the manifest of epoch {}", written.0);
+            return Err(damaged(&at, DecodeError::Value(what)));
+        }
+        let lanes = self.read_pieces(epoch, "lane", &lanes)?;
+        let shards = self.read_pieces(epoch, "shard", &shards)?;
+        Ok(Checkpoint { epoch, positions, state: EngineState { head, lanes, shards } })
+    }
+
+    fn read_pieces(
+        &self,
+        epoch: Epoch,
+        kind: &str,
+        pieces: &[Piece],
+    ) -> Result<Vec<Vec<u8>>, CheckpointError> {
+        let read = |(number, piece): (usize, &Piece)| {
+            let name = name(epoch, &format!("{kind}-{number}"));
+            let bytes = self.get(&name)?;
+            let state = wire::unframe(&bytes).map_err(|source| damaged(&name, source))?;
+            if (state.len() as u64, wire::checksum(state)) != (piece.bytes, piece.checksum) {
+                return Err(damaged(&name, DecodeError::Checksum));
+            }
+            Ok(state.to_vec())
+        };
+        pieces.iter().enumerate().map(read).collect()
+    }
+
+    fn get(&self, name: &Path) -> Result<Vec<u8>, CheckpointError> {
+        let bytes = block_on(async { self.store.get(name).await?.bytes().await })?;
+        Ok(bytes.to_vec())
+    }
+
+    /// Deletes all checkpoints before an epoch: their manifests first, so that none counts half.
+    ///
+    /// # Errors
+    /// [`CheckpointError::Store`]; what is left is deleted the next time.
+    pub fn delete_before(&self, epoch: Epoch) -> Result<(), CheckpointError> {
+        let objects: Vec<_> = block_on(self.store.list(None).try_collect())?;
+        let old = |location: &Path| epoch_of(location).is_some_and(|it| it < epoch);
+        let mut old: Vec<Path> =
+            objects.into_iter().map(|it| it.location).filter(|location| old(location)).collect();
+        old.sort_by_key(|location| location.filename() != Some(MANIFEST));
+        for location in old {
+            block_on(self.store.delete(&location))?;
+        }
+        Ok(())
+    }
+}
+
+fn damaged(name: &Path, source: DecodeError) -> CheckpointError {
+    CheckpointError::Damaged { name: name.to_string(), source }
+}
+
+/// The name of an object of an epoch's checkpoint; names are ordered as their epochs.
+fn name(epoch: Epoch, what: &str) -> Path {
+    Path::from(format!("{:016x}/{what}", epoch.0 ^ i64::MIN))
+}
+
+fn epoch_of(location: &Path) -> Option<Epoch> {
+    let first = location.parts().next()?;
+    let number = u64::from_str_radix(first.as_ref(), 16).ok()?;
+    Some(Epoch(number as i64 ^ i64::MIN))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ShardTable;
+    use object_store::memory::InMemory;
+
+    fn checkpoint(epoch: i64) -> Checkpoint {
+        let head = EngineHead { table: ShardTable::even(2), watermark: None };
+        let lanes = vec![b"lane".to_vec(), Vec::new()];
+        let shards = vec![vec![epoch as u8; 1_000], b"s".to_vec()];
+        let position = LanePosition { next: 7, last: Some(Epoch(epoch)) };
+        let state = EngineState { head, lanes, shards };
+        Checkpoint { epoch: Epoch(epoch), positions: vec![position; 2], state }
+    }
+
+    fn both_stores() -> (tempfile::TempDir, [Checkpoints; 2]) {
+        let folder = tempfile::tempdir().unwrap();
+        let local = Checkpoints::in_folder(folder.path()).unwrap();
+        (folder, [local, Checkpoints::in_store(Arc::new(InMemory::new()))])
+    }
+
+    #[test]
+    fn the_newest_is_found_and_older_ones_can_go() {
+        let (_folder, stores) = both_stores();
+        for store in stores {
+            assert!(store.newest().unwrap().0.is_none());
+            for epoch in [-5, 3, 200, 20] {
+                store.write(&checkpoint(epoch)).unwrap();
+            }
+            assert_eq!(store.newest().unwrap().0, Some(checkpoint(200)));
+            store.delete_before(Epoch(20)).unwrap();
+            assert_eq!(store.epochs().unwrap(), [Epoch(200), Epoch(20)]);
+            assert_eq!(store.read(Epoch(20)).unwrap(), checkpoint(20));
+        }
+    }
+
+    #[test]
+    fn any_flipped_bit_or_missing_object_sends_back_to_the_one_before() {
+        let (folder, [store, _]) = both_stores();
+        store.write(&checkpoint(1)).unwrap();
+        store.write(&checkpoint(2)).unwrap();
+        let newest = folder.path().join(name(Epoch(2), "").as_ref());
+        for file in std::fs::read_dir(&newest).unwrap().map(|file| file.unwrap().path()) {
+            let whole = std::fs::read(&file).unwrap();
+            for at in (0..whole.len()).step_by(3) {
+                let mut bytes = whole.clone();
+                bytes[at] ^= 4;
+                std::fs::write(&file, &bytes).unwrap();
+                let (found, unusable) = store.newest().unwrap();
+                assert_eq!(found, Some(checkpoint(1)), "{} {at}", file.display());
+                assert_eq!(unusable.len(), 1);
+                std::fs::write(&file, &whole[..at]).unwrap();
+                assert_eq!(store.newest().unwrap().0, Some(checkpoint(1)));
+            }
+            std::fs::remove_file(&file).unwrap();
+            assert_eq!(store.newest().unwrap().0, Some(checkpoint(1)), "{}", file.display());
+            std::fs::write(&file, &whole).unwrap();
+        }
+        assert_eq!(store.newest().unwrap().0, Some(checkpoint(2)));
+    }
+}
