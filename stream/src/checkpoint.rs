@@ -26,6 +26,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Epoch;
 use crate::engine::{EngineHead, EngineState};
+use crate::log::LogError;
 use crate::wire::{self, DecodeError};
 
 /// Where one lane of the input goes on.
@@ -73,6 +74,9 @@ pub enum CheckpointError {
     /// The folder of the store failed.
     #[error("the checkpoint folder: {0}")]
     Folder(#[from] io::Error),
+    /// The log, which is synced before and cut after, failed.
+    #[error(transparent)]
+    Log(#[from] LogError),
     /// An object is not what was written.
     #[error("checkpoint object {name}: {source}")]
     Damaged {

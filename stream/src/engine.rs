@@ -69,7 +69,6 @@ pub struct EpochResult<O> {
 }
 
 /// All tasks of a topology, in one process.
-#[derive(Debug)]
 pub struct Engine<T: Topology> {
     topology: T,
     table: ShardTable,

@@ -1,0 +1,96 @@
+//! Counts the words of standard input, a line an epoch: the smallest topology. Words are routed by
+//! their hash; each shard says how often the words of the epoch have come so far.
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use dunlin_stream::log::{Log, MemoryLog};
+use dunlin_stream::wire::DecodeError;
+use dunlin_stream::*;
+
+pub(crate) struct ByWord;
+
+impl Router for ByWord {
+    type Batch = Strings;
+    type Ops = Strings;
+
+    fn route(&mut self, _: Epoch, words: Strings, to: &mut Routes<'_, Strings>) {
+        words.iter().for_each(|word| to.by_key(Key::of_bytes(word.as_bytes())).push(word));
+    }
+}
+
+#[derive(Default)]
+pub(crate) struct Counts(pub(crate) KeyedState<u64>);
+
+impl Operator for Counts {
+    type Batch<'a> = &'a Strings;
+    type Message = ();
+    type Output = (Box<str>, u64);
+
+    fn apply(&mut self, _: Epoch, words: &Strings, _: &mut Vec<Self::Output>) {
+        words.iter().for_each(|word| *self.0.touch(word) += 1);
+    }
+
+    fn end_epoch(&mut self, _: Epoch, _: Timestamp, out: &mut Vec<Self::Output>) {
+        out.extend(self.0.take_touched());
+    }
+
+    fn snapshot(&self) -> Vec<u8> {
+        self.0.snapshot()
+    }
+
+    fn restore(&mut self, state: &[u8]) -> Result<(), DecodeError> {
+        self.0.restore(state)
+    }
+
+    fn split(&mut self, at: Key, upper: &mut Self) {
+        self.0.split(at, &mut upper.0);
+    }
+
+    fn merge(&mut self, upper: Self) {
+        self.0.merge(upper.0);
+    }
+}
+
+pub(crate) struct WordCount;
+
+impl Topology for WordCount {
+    type Router = ByWord;
+    type Operator = Counts;
+
+    fn router(&self, _: usize) -> ByWord {
+        ByWord
+    }
+
+    fn operator(&self) -> Counts {
+        Counts::default()
+    }
+
+    fn order(a: &(Box<str>, u64), b: &(Box<str>, u64)) -> Ordering {
+        a.cmp(b)
+    }
+}
+
+/// Runs a topology of words over standard input, a line an epoch, and prints what it says.
+pub(crate) fn run<T>(topology: T, shards: u32) -> Result<(), Box<dyn std::error::Error>>
+where
+    T: Topology<Router = ByWord>,
+    OutputOf<T>: std::fmt::Debug,
+{
+    let log: Arc<dyn Log> = Arc::new(MemoryLog::default());
+    let setup = Setup::new("words", 1, Guarantee::Precise);
+    let setup = Setup { epoch_ms: 1, shards: ShardTable::even(shards), ..setup };
+    let (mut process, _) = Process::open(topology, log.clone(), None, setup)?;
+    let mut source = Source::new(log, process.lanes().clone(), 1, 0);
+    for (line, millis) in std::io::stdin().lines().zip(0..) {
+        let words: Strings = line?.split_whitespace().collect();
+        source.send(0, Timestamp::from_millis(millis)?, &words)?;
+        source.tick(Timestamp::from_millis(millis + 1)?)?;
+        process.advance(|epoch| println!("{:?}", epoch.outputs))?;
+    }
+    Ok(())
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    run(WordCount, 1)
+}

@@ -1,0 +1,185 @@
+//! Keeps checkpoints: writes them, deletes old ones, and cuts the log below.
+//!
+//! By a thread of its own, so that the next epoch does not wait for a disk; one at a time, and if
+//! the store fails, the log is simply not cut. The newest two are kept: should the newest turn out
+//! damaged, the log still reaches back to the other.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
+
+use crate::Epoch;
+use crate::checkpoint::{Checkpoint, CheckpointError, Checkpoints, LanePosition};
+use crate::log::Log;
+use crate::process::{Lanes, Setup};
+
+/// Writes one checkpoint after the other.
+#[derive(Debug)]
+pub(crate) struct Keeper {
+    desk: Desk,
+    writer: Option<Writer>,
+    kept: Kept,
+    busy: bool,
+}
+
+/// What became of checkpoints.
+#[derive(Debug, Default)]
+pub struct Kept {
+    /// The epoch and the size in bytes of the newest.
+    pub newest: Option<(Epoch, u64)>,
+    /// How many were written.
+    pub written: u64,
+    /// How many could not be, and why the last could not.
+    pub failed: u64,
+    /// The last failure.
+    pub error: Option<String>,
+}
+
+/// Everything that writing takes.
+#[derive(Debug)]
+struct Desk {
+    checkpoints: Checkpoints,
+    log: Arc<dyn Log>,
+    lanes: Lanes,
+    outputs_kept: u64,
+    /// The epoch and the positions of the newest.
+    newest: Option<(Epoch, Vec<LanePosition>)>,
+}
+
+#[derive(Debug)]
+struct Writer {
+    work: Option<Sender<Checkpoint>>,
+    done: Receiver<Outcome>,
+    thread: Option<JoinHandle<()>>,
+}
+
+type Outcome = (Epoch, Result<u64, CheckpointError>);
+
+impl Keeper {
+    pub(crate) fn new(
+        checkpoints: Checkpoints,
+        log: Arc<dyn Log>,
+        lanes: Lanes,
+        setup: &Setup,
+    ) -> Self {
+        let outputs_kept = setup.outputs_kept;
+        let desk = || Desk {
+            checkpoints: checkpoints.clone(),
+            log: log.clone(),
+            lanes: lanes.clone(),
+            outputs_kept,
+            newest: None,
+        };
+        let writer = setup.background.then(|| Writer::start(desk()));
+        Self { desk: desk(), writer, kept: Kept::default(), busy: false }
+    }
+
+    /// Whether the last checkpoint is written, so that another can be begun.
+    pub(crate) fn is_free(&mut self) -> bool {
+        if self.busy
+            && let Some(outcome) = self.writer.as_ref().and_then(|it| it.done.try_recv().ok())
+        {
+            self.busy = false;
+            self.note(outcome);
+        }
+        !self.busy
+    }
+
+    /// Writes a checkpoint, or has it written.
+    pub(crate) fn keep(&mut self, checkpoint: Checkpoint) {
+        self.wait();
+        match &self.writer {
+            Some(writer) => self.busy = writer.begin(checkpoint),
+            None => {
+                let outcome = self.desk.write(&checkpoint);
+                self.note(outcome);
+            }
+        }
+    }
+
+    /// Waits for a checkpoint that is being written.
+    pub(crate) fn wait(&mut self) -> &Kept {
+        if std::mem::take(&mut self.busy)
+            && let Some(outcome) = self.writer.as_ref().and_then(|it| it.done.recv().ok())
+        {
+            self.note(outcome);
+        }
+        &self.kept
+    }
+
+    fn note(&mut self, (epoch, result): Outcome) {
+        match result {
+            Ok(bytes) => {
+                self.kept.newest = Some((epoch, bytes));
+                self.kept.written += 1;
+            }
+            Err(error) => {
+                self.kept.failed += 1;
+                self.kept.error = Some(error.to_string());
+            }
+        }
+    }
+}
+
+impl Desk {
+    fn write(&mut self, checkpoint: &Checkpoint) -> Outcome {
+        (checkpoint.epoch, self.try_write(checkpoint))
+    }
+
+    fn try_write(&mut self, checkpoint: &Checkpoint) -> Result<u64, CheckpointError> {
+        // A checkpoint must not know more than the log after a power cut.
+        self.log.sync()?;
+        let bytes = self.checkpoints.write(checkpoint)?;
+        let newest = (checkpoint.epoch, checkpoint.positions.clone());
+        if let Some((epoch, positions)) = self.newest.replace(newest) {
+            self.checkpoints.delete_before(epoch)?;
+            self.cut(&positions)?;
+        }
+        Ok(bytes)
+    }
+
+    /// Lets the log go below `positions`, and old outputs.
+    fn cut(&self, positions: &[LanePosition]) -> Result<(), CheckpointError> {
+        for (lane, position) in self.lanes.read().into_iter().zip(positions) {
+            self.log.truncate(lane, position.next)?;
+        }
+        for lane in [self.lanes.output, self.lanes.late] {
+            // The last batch says which epochs are out: it stays.
+            let end = self.log.range(lane)?.end;
+            self.log.truncate(lane, end.saturating_sub(self.outputs_kept.max(1)))?;
+        }
+        Ok(())
+    }
+}
+
+impl Writer {
+    fn start(mut desk: Desk) -> Self {
+        let (work, orders) = channel::<Checkpoint>();
+        let (outcomes, done) = channel();
+        let write = move || {
+            for checkpoint in orders {
+                if outcomes.send(desk.write(&checkpoint)).is_err() {
+                    return;
+                }
+            }
+        };
+        let thread = std::thread::Builder::new().name("checkpoints".to_owned());
+        let thread = thread.spawn(write).expect("a process can start one more thread");
+        Self { work: Some(work), done, thread: Some(thread) }
+    }
+
+    /// Whether the thread took the order.
+    fn begin(&self, checkpoint: Checkpoint) -> bool {
+        self.work.as_ref().is_some_and(|work| work.send(checkpoint).is_ok())
+    }
+}
+
+impl Drop for Writer {
+    /// Finishes the checkpoint that is being written.
+    fn drop(&mut self) {
+        self.work = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}

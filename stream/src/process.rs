@@ -1,0 +1,414 @@
+//! An application in one process: its lanes of the log, its engine, its output, its checkpoints.
+//!
+//! ```text
+//! log lanes ─Cutter─> epochs ─Engine─> outputs ─OutputLane─> log lane "out" (and "late")
+//!                               └─ now and then ─> Checkpoints ─> log lanes are cut
+//! ```
+//!
+//! A restart takes the newest checkpoint without a flaw, applies the epochs after it again, and what
+//! of their outputs is said again depends on the [`Guarantee`]. A checkpoint is never ahead of what
+//! the log has on stable storage, and the log is cut below the oldest checkpoint that is kept.
+
+use std::sync::Arc;
+
+use crate::checkpoint::{Checkpoint, CheckpointError, Checkpoints, LanePosition, Unusable};
+use crate::cutter::Cutter;
+use crate::engine::{Engine, OutputOf, Topology};
+use crate::keeper::{Keeper, Kept};
+use crate::log::{Append, LaneId, Log, LogError};
+use crate::outputs::{OutputError, OutputLane};
+use crate::router::RecordCounts;
+use crate::wire::DecodeError;
+use crate::{Epoch, EpochClock, Key, ShardTable, Timestamp};
+
+/// What becomes of records and outputs when the process fails and starts again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Guarantee {
+    /// At most once: the state is lost, records that were not applied yet are passed over, nothing
+    /// is said twice. Only the control lane is read again from its beginning.
+    Gap,
+    /// At least once: nothing is lost, outputs since the last checkpoint are said again.
+    Rollback,
+    /// Exactly once: nothing is lost and nothing is said again.
+    Precise,
+}
+
+/// How an application runs.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// The application's name, which its lanes begin with.
+    pub name: String,
+    /// How many lanes its input has, beside the control lane. Fixed for the life of the log.
+    pub lanes: usize,
+    /// The length of epochs, in milliseconds. Fixed for the life of the log.
+    pub epoch_ms: i64,
+    /// What a restart does.
+    pub guarantee: Guarantee,
+    /// The shards that a new application begins with.
+    pub shards: ShardTable,
+    /// A checkpoint is written when so much time of the log has passed since the last.
+    pub checkpoint_ms: i64,
+    /// Whether checkpoints are written by a thread of their own.
+    pub background: bool,
+    /// Whether every epoch's outputs are on stable storage before they are handed out.
+    pub sync: bool,
+    /// Batches of outputs and late records that are kept when the log is cut, at least.
+    pub outputs_kept: u64,
+}
+
+impl Setup {
+    /// An application with one shard, 20 ms epochs and a checkpoint every ten seconds.
+    #[must_use]
+    pub fn new(name: &str, lanes: usize, guarantee: Guarantee) -> Self {
+        Self {
+            name: name.to_owned(),
+            lanes,
+            epoch_ms: 20,
+            guarantee,
+            shards: ShardTable::default(),
+            checkpoint_ms: 10_000,
+            background: true,
+            sync: false,
+            outputs_kept: 100_000,
+        }
+    }
+}
+
+/// Why a process could not start or go on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProcessError {
+    /// The log failed, or another process owns the output.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// The output lane cannot be read.
+    #[error(transparent)]
+    Output(#[from] OutputError),
+    /// The checkpoint store failed.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// A checkpoint is whole but not of this application.
+    #[error("the checkpoint of epoch {epoch} is not of this application: {source}")]
+    Foreign {
+        /// The checkpoint's epoch.
+        epoch: i64,
+        /// What shows it.
+        source: DecodeError,
+    },
+    /// No usable checkpoint reaches back to where the log begins.
+    #[error(
+        "batches 0 to {first} of lane \"{lane}\" were let go, and no checkpoint from after them can \
+         be used: restore the checkpoints, or start a new log"
+    )]
+    Lost {
+        /// The lane.
+        lane: String,
+        /// Its first batch.
+        first: u64,
+    },
+}
+
+/// What a process found when it started.
+#[derive(Debug, Default)]
+pub struct Recovery {
+    /// The epoch of the checkpoint that was taken up.
+    pub checkpoint: Option<Epoch>,
+    /// The last epoch whose outputs are out.
+    pub committed: Option<Epoch>,
+    /// Checkpoints that were passed over.
+    pub unusable: Vec<Unusable>,
+}
+
+/// An epoch whose outputs are in the log.
+#[derive(Debug)]
+pub struct Committed<'a, O> {
+    /// The epoch.
+    pub epoch: Epoch,
+    /// The first instant after it.
+    pub end: Timestamp,
+    /// What was emitted.
+    pub outputs: &'a [O],
+    /// What became of its records.
+    pub counts: RecordCounts,
+}
+
+/// A running application.
+pub struct Process<T: Topology> {
+    log: Arc<dyn Log>,
+    setup: Setup,
+    lanes: Lanes,
+    engine: Engine<T>,
+    cutter: Cutter,
+    clock: EpochClock,
+    outputs: OutputLane,
+    /// Outputs up to this epoch are not said again.
+    said: Option<Epoch>,
+    keeper: Option<Keeper>,
+    /// The end of the epoch with the last checkpoint, or of the first epoch.
+    checkpointed: Option<Timestamp>,
+    counts: RecordCounts,
+}
+
+/// The lanes of an application.
+#[derive(Clone, Debug)]
+pub struct Lanes {
+    /// Those of the input; records of one object go to one of them.
+    pub input: Vec<LaneId>,
+    /// Commands, for all shards.
+    pub control: LaneId,
+    /// What is emitted.
+    pub output: LaneId,
+    /// Records that came too late.
+    pub late: LaneId,
+}
+
+impl Lanes {
+    /// The lanes of an application, new and empty if there are none yet.
+    ///
+    /// # Errors
+    /// What the log says.
+    pub fn open(log: &dyn Log, name: &str, lanes: usize) -> Result<Self, LogError> {
+        let lane = |what: &str| log.lane(&format!("{name}/{what}"));
+        let input = (0..lanes).map(|number| lane(&format!("in/{number}")));
+        Ok(Self {
+            input: input.collect::<Result<_, _>>()?,
+            control: lane("control")?,
+            output: lane("out")?,
+            late: lane("late")?,
+        })
+    }
+
+    /// All lanes that are read, the control lane last.
+    #[must_use]
+    pub fn read(&self) -> Vec<LaneId> {
+        self.input.iter().copied().chain([self.control]).collect()
+    }
+
+    /// The lane of an object.
+    #[must_use]
+    pub fn of_object(&self, name: &[u8]) -> LaneId {
+        let Key(hash) = Key::of_bytes(name);
+        self.input[(hash % self.input.len() as u64) as usize]
+    }
+}
+
+const START: LanePosition = LanePosition { next: 0, last: None };
+
+impl<T: Topology> Process<T> {
+    /// Starts or restarts an application on its log, with its checkpoints if it has any.
+    ///
+    /// # Errors
+    /// See [`ProcessError`].
+    pub fn open(
+        topology: T,
+        log: Arc<dyn Log>,
+        checkpoints: Option<Checkpoints>,
+        setup: Setup,
+    ) -> Result<(Self, Recovery), ProcessError> {
+        let lanes = Lanes::open(&*log, &setup.name, setup.lanes)?;
+        let outputs = OutputLane::open(&*log, lanes.output)?;
+        let mut recovery = Recovery { committed: outputs.last(), ..Recovery::default() };
+        let keeps = setup.guarantee != Guarantee::Gap;
+        let found = match checkpoints.as_ref().filter(|_| keeps) {
+            Some(checkpoints) => newest(checkpoints, &*log, &lanes, &mut recovery)?,
+            None => None,
+        };
+        recovery.checkpoint = found.as_ref().map(|found| found.epoch);
+        let clock = EpochClock::new(setup.epoch_ms);
+        let checkpointed = recovery.checkpoint.map(|epoch| clock.end(epoch));
+        let (engine, positions) = match found {
+            Some(Checkpoint { epoch, positions, state }) => {
+                let foreign = |source| ProcessError::Foreign { epoch: epoch.0, source };
+                (Engine::restore(topology, &state).map_err(foreign)?, positions)
+            }
+            None => {
+                let engine = Engine::new(topology, setup.lanes + 1, setup.shards.clone());
+                (engine, begin(&*log, &lanes, &setup, outputs.last())?)
+            }
+        };
+        let process = Self {
+            cutter: Cutter::new(setup.epoch_ms, &lanes.read(), &positions),
+            said: outputs.last().filter(|_| setup.guarantee != Guarantee::Rollback),
+            keeper: checkpoints
+                .filter(|_| keeps)
+                .map(|store| Keeper::new(store, log.clone(), lanes.clone(), &setup)),
+            log,
+            setup,
+            lanes,
+            engine,
+            clock,
+            outputs,
+            checkpointed,
+            counts: RecordCounts::default(),
+        };
+        Ok((process, recovery))
+    }
+
+    /// The application's lanes.
+    #[must_use]
+    pub fn lanes(&self) -> &Lanes {
+        &self.lanes
+    }
+
+    /// The tasks.
+    #[must_use]
+    pub fn engine(&self) -> &Engine<T> {
+        &self.engine
+    }
+
+    /// What became of all records since the start.
+    #[must_use]
+    pub fn counts(&self) -> RecordCounts {
+        self.counts
+    }
+
+    /// Runs all epochs that are complete in the log, and hands out what each emitted once it is in
+    /// the output lane. Returns how many there were.
+    ///
+    /// # Errors
+    /// What the log says; [`LogError::Conflict`] if another process has taken over. The process must
+    /// be opened anew then.
+    pub fn advance(
+        &mut self,
+        mut tell: impl FnMut(&Committed<'_, OutputOf<T>>),
+    ) -> Result<usize, ProcessError> {
+        let mut epochs = 0;
+        while self.advance_one(&mut tell)? {
+            epochs += 1;
+        }
+        Ok(epochs)
+    }
+
+    /// Runs the next epoch if it is complete, and says whether it was. The heart.
+    ///
+    /// # Errors
+    /// As [`Process::advance`].
+    pub fn advance_one(
+        &mut self,
+        tell: &mut impl FnMut(&Committed<'_, OutputOf<T>>),
+    ) -> Result<bool, ProcessError> {
+        let Some((epoch, batches)) = self.cutter.next(&*self.log)? else { return Ok(false) };
+        let end = self.clock.end(epoch);
+        let result = self.engine.step(epoch, end, &batches);
+        self.counts.add(result.counts);
+        if self.said.is_none_or(|said| epoch > said) {
+            self.commit((epoch, end), &result.outputs, &result.late)?;
+            let (outputs, counts) = (&result.outputs[..], result.counts);
+            tell(&Committed { epoch, end, outputs, counts });
+        }
+        self.checkpoint_if_due(epoch, end);
+        Ok(true)
+    }
+
+    fn commit(
+        &mut self,
+        (epoch, end): (Epoch, Timestamp),
+        outputs: &[OutputOf<T>],
+        late: &[Vec<u8>],
+    ) -> Result<(), LogError> {
+        if outputs.is_empty() && late.is_empty() {
+            return Ok(());
+        }
+        let lane = self.lanes.late;
+        let append = |payload| Append { lane, expected: None, stamp: end, payload };
+        let late: Vec<Append<'_>> = late.iter().map(|batch| append(batch.as_slice())).collect();
+        self.outputs.append(&*self.log, (epoch, end), outputs, &late)?;
+        if self.setup.sync { self.log.sync() } else { Ok(()) }
+    }
+
+    fn checkpoint_if_due(&mut self, epoch: Epoch, end: Timestamp) {
+        let last = *self.checkpointed.get_or_insert(end);
+        let due = end.as_millis() - last.as_millis() >= self.setup.checkpoint_ms;
+        if due && self.keeper.as_mut().is_some_and(Keeper::is_free) {
+            self.checkpoint(epoch);
+            self.checkpointed = Some(end);
+        }
+    }
+
+    fn checkpoint(&mut self, epoch: Epoch) {
+        let Some(keeper) = &mut self.keeper else { return };
+        let (positions, state) = (self.cutter.positions(), self.engine.snapshot());
+        keeper.keep(Checkpoint { epoch, positions, state });
+    }
+
+    /// What became of the checkpoints so far; waits for one that is being written.
+    pub fn kept(&mut self) -> Option<&Kept> {
+        self.keeper.as_mut().map(Keeper::wait)
+    }
+
+    /// Cuts a shard in two before the next epoch; `false` if it begins there already. The outputs do
+    /// not depend on it.
+    pub fn split(&mut self, at: Key) -> bool {
+        self.engine.split(at)
+    }
+
+    /// Joins a shard and the next one before the next epoch; `false` if there is no next one.
+    pub fn merge(&mut self, shard: usize) -> bool {
+        self.engine.merge(shard)
+    }
+}
+
+/// The newest checkpoint that is whole and that the log reaches back, and up, to.
+fn newest(
+    checkpoints: &Checkpoints,
+    log: &dyn Log,
+    lanes: &Lanes,
+    recovery: &mut Recovery,
+) -> Result<Option<Checkpoint>, ProcessError> {
+    for epoch in checkpoints.epochs()? {
+        let error = match checkpoints.read(epoch) {
+            Ok(found) => match misfit(&found, log, lanes)? {
+                None => return Ok(Some(found)),
+                Some(what) => {
+                    let source = DecodeError::Value(what);
+                    CheckpointError::Damaged { name: "manifest".to_owned(), source }
+                }
+            },
+            Err(error) => error,
+        };
+        recovery.unusable.push(Unusable { epoch, error });
+    }
+    Ok(None)
+}
+
+/// Why a checkpoint cannot be gone on from with this log.
+fn misfit(
+    checkpoint: &Checkpoint,
+    log: &dyn Log,
+    lanes: &Lanes,
+) -> Result<Option<String>, LogError> {
+    let read = lanes.read();
+    if checkpoint.positions.len() != read.len() {
+        let (there, here) = (checkpoint.positions.len(), read.len());
+        return Ok(Some(format!("written of {there} lanes, and there are {here}")));
+    }
+    for (&lane, position) in read.iter().zip(&checkpoint.positions) {
+        let held = log.range(lane)?;
+        if position.next < held.start || position.next > held.end {
+            let next = position.next;
+            return Ok(Some(format!("goes on with batch {next} of a lane that holds {held:?}")));
+        }
+    }
+    Ok(None)
+}
+
+/// Where the lanes are read from without a checkpoint.
+fn begin(
+    log: &dyn Log,
+    lanes: &Lanes,
+    setup: &Setup,
+    last: Option<Epoch>,
+) -> Result<Vec<LanePosition>, ProcessError> {
+    let position = |(number, lane): (usize, LaneId)| {
+        let held = log.range(lane)?;
+        if setup.guarantee == Guarantee::Gap && lane != lanes.control {
+            return Ok(LanePosition { next: held.end, last });
+        }
+        if held.start > 0 {
+            let lane = format!("{}, lane {number}", setup.name);
+            return Err(ProcessError::Lost { lane, first: held.start });
+        }
+        Ok(START)
+    };
+    lanes.read().into_iter().enumerate().map(position).collect()
+}
