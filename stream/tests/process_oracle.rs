@@ -1,0 +1,255 @@
+//! A process that fails and starts again, splits and merges, against a model that knows only what
+//! was sent: word counts over epochs.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use dunlin_stream::checkpoint::Checkpoints;
+use dunlin_stream::log::{Log, MemoryLog};
+use dunlin_stream::{
+    Epoch, Guarantee, Key, Process, Setup, ShardTable, Source, Strings, Timestamp, outputs,
+};
+use object_store::memory::InMemory;
+use proptest::prelude::*;
+
+#[path = "../examples/word_count.rs"]
+#[allow(dead_code, reason = "an example has a main function")]
+mod word_count;
+use word_count::WordCount;
+
+const LANES: usize = 2;
+const EPOCH_MS: i64 = 10;
+const WORDS: [&str; 6] = ["dunlin", "knot", "ruff", "stint", "", "é"];
+
+type Counts = Vec<(Box<str>, u64)>;
+
+/// What happens to a process.
+#[derive(Clone, Debug)]
+enum Act {
+    /// Words are sent to a lane, some milliseconds after what was sent before.
+    Send(usize, Vec<usize>, i64),
+    /// The last batch is sent once more.
+    Resend,
+    /// Time passes.
+    Tick(i64),
+    /// Everything that is complete is run.
+    Advance,
+    /// The process dies and is started again.
+    Restart,
+    Split(u64),
+    Merge(usize),
+}
+
+fn acts() -> impl Strategy<Value = Vec<Act>> {
+    let words = proptest::collection::vec(0..WORDS.len(), 0..5);
+    let act = prop_oneof![
+        6 => (0..LANES, words, -3i64..8).prop_map(|(lane, words, ms)| Act::Send(lane, words, ms)),
+        1 => Just(Act::Resend),
+        3 => (0i64..25).prop_map(Act::Tick),
+        3 => Just(Act::Advance),
+        2 => Just(Act::Restart),
+        1 => any::<u64>().prop_map(Act::Split),
+        1 => (0usize..3).prop_map(Act::Merge),
+    ];
+    proptest::collection::vec(act, 0..60)
+}
+
+/// What the model knows: how far each lane has come, and the words of each epoch.
+#[derive(Default)]
+struct Model {
+    lanes: [Option<i64>; LANES + 1],
+    words: BTreeMap<i64, Vec<&'static str>>,
+}
+
+impl Model {
+    fn stamp(&mut self, lane: usize, stamp: i64) -> i64 {
+        let epoch = stamp.div_euclid(EPOCH_MS);
+        let epoch = self.lanes[lane].map_or(epoch, |last| last.max(epoch));
+        self.lanes[lane] = Some(epoch);
+        epoch
+    }
+
+    /// The outputs of all complete epochs.
+    fn outputs(&self) -> Vec<(Epoch, Counts)> {
+        let Some(open) = self.lanes.iter().min().copied().flatten() else { return Vec::new() };
+        let mut counts = BTreeMap::<&str, u64>::new();
+        let said = self.words.range(..open).map(|(&epoch, words)| {
+            words.iter().for_each(|word| *counts.entry(word).or_default() += 1);
+            let touched = counts.iter().filter(|(word, _)| words.contains(word));
+            (Epoch(epoch), touched.map(|(&word, &count)| (word.into(), count)).collect::<Counts>())
+        });
+        said.filter(|(_, counts)| !counts.is_empty()).collect()
+    }
+}
+
+struct World {
+    log: Arc<dyn Log>,
+    checkpoints: Checkpoints,
+    setup: Setup,
+    process: Process<WordCount>,
+    source: Source,
+    now: i64,
+    model: Model,
+    last: Option<(usize, Vec<usize>)>,
+    told: Vec<(Epoch, Counts)>,
+}
+
+fn at(millis: i64) -> Timestamp {
+    Timestamp::from_millis_unchecked(millis)
+}
+
+fn strings(words: &[usize]) -> Strings {
+    words.iter().map(|&word| WORDS[word]).collect()
+}
+
+impl World {
+    fn new(guarantee: Guarantee, background: bool) -> Self {
+        let log: Arc<dyn Log> = Arc::new(MemoryLog::default());
+        let checkpoints = Checkpoints::in_store(Arc::new(InMemory::new()));
+        let setup = Setup {
+            epoch_ms: EPOCH_MS,
+            shards: ShardTable::even(3),
+            checkpoint_ms: 30,
+            background,
+            ..Setup::new("words", LANES, guarantee)
+        };
+        let process = open(&log, &checkpoints, &setup);
+        let source = Source::new(log.clone(), process.lanes().clone(), 7, 0);
+        let (model, told) = (Model::default(), Vec::new());
+        Self { log, checkpoints, setup, process, source, now: 1_000, model, last: None, told }
+    }
+
+    fn act(&mut self, act: &Act) {
+        match *act {
+            Act::Send(lane, ref words, ms) => {
+                self.now += ms;
+                self.source.send(lane, at(self.now), &strings(words)).unwrap();
+                let epoch = self.model.stamp(lane, self.now);
+                let said = words.iter().map(|&word| WORDS[word]);
+                self.model.words.entry(epoch).or_default().extend(said);
+                self.last = Some((lane, words.clone()));
+            }
+            Act::Resend => {
+                let Some((lane, words)) = self.last.clone() else { return };
+                let (lanes, sequence) = (self.process.lanes().clone(), self.source.sequence());
+                let mut again = Source::new(self.log.clone(), lanes, 7, sequence - 1);
+                again.send(lane, at(self.now), &strings(&words)).unwrap();
+                self.model.stamp(lane, self.now);
+            }
+            Act::Tick(ms) => {
+                self.now += ms;
+                self.source.tick(at(self.now)).unwrap();
+                for lane in 0..=LANES {
+                    self.model.stamp(lane, self.now);
+                }
+            }
+            Act::Advance => self.advance(),
+            Act::Restart => {
+                // In one process the old writer of checkpoints must not go on beside the new.
+                self.process.kept();
+                self.process = open(&self.log, &self.checkpoints, &self.setup);
+            }
+            Act::Split(key) => {
+                self.process.split(Key(key));
+            }
+            Act::Merge(shard) => {
+                self.process.merge(shard);
+            }
+        }
+    }
+
+    fn advance(&mut self) {
+        let told = &mut self.told;
+        self.process
+            .advance(|epoch| {
+                if !epoch.outputs.is_empty() {
+                    told.push((epoch.epoch, epoch.outputs.to_vec()));
+                }
+            })
+            .unwrap();
+    }
+
+    /// What stands in the output lane.
+    fn outputs(&self) -> Vec<(Epoch, Counts)> {
+        let lane = self.process.lanes().output;
+        let all = outputs::read::<(Box<str>, u64)>(&*self.log, lane, 0, usize::MAX).unwrap();
+        all.into_iter().map(|it| (it.epoch, it.outputs)).collect()
+    }
+}
+
+fn open(log: &Arc<dyn Log>, checkpoints: &Checkpoints, setup: &Setup) -> Process<WordCount> {
+    let (log, checkpoints) = (log.clone(), Some(checkpoints.clone()));
+    let (process, recovery) = Process::open(WordCount, log, checkpoints, setup.clone()).unwrap();
+    assert!(recovery.unusable.is_empty());
+    process
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(600))]
+
+    #[test]
+    fn precise_says_everything_once(acts in acts(), background in any::<bool>()) {
+        let mut world = World::new(Guarantee::Precise, background);
+        acts.iter().for_each(|act| world.act(act));
+        world.advance();
+        let expected = world.model.outputs();
+        prop_assert_eq!(&world.outputs(), &expected);
+        prop_assert_eq!(&world.told, &expected);
+    }
+
+    #[test]
+    fn rollback_says_everything_and_what_it_says_again_is_the_same(acts in acts()) {
+        let mut world = World::new(Guarantee::Rollback, false);
+        acts.iter().for_each(|act| world.act(act));
+        world.advance();
+        let expected: BTreeMap<Epoch, Counts> = world.model.outputs().into_iter().collect();
+        let found: BTreeMap<Epoch, Counts> = world.outputs().into_iter().collect();
+        prop_assert_eq!(&found, &expected);
+        for (epoch, counts) in world.outputs() {
+            prop_assert_eq!(Some(&counts), expected.get(&epoch));
+        }
+    }
+
+    #[test]
+    fn gap_never_says_an_epoch_again(acts in acts()) {
+        let mut world = World::new(Guarantee::Gap, false);
+        acts.iter().for_each(|act| world.act(act));
+        world.advance();
+        let found = world.outputs();
+        prop_assert!(found.is_sorted_by(|a, b| a.0 < b.0), "{:?}", found);
+        if !acts.iter().any(|act| matches!(act, Act::Restart)) {
+            prop_assert_eq!(found, world.model.outputs());
+        }
+    }
+}
+
+/// A process whose log was cut, and that then has no checkpoint, says so.
+#[test]
+fn a_cut_log_without_a_checkpoint_is_an_error() {
+    let mut world = World::new(Guarantee::Precise, false);
+    for _ in 0..20 {
+        world.act(&Act::Send(0, vec![0, 1], 1));
+        world.act(&Act::Tick(10));
+        world.advance();
+    }
+    let written = world.process.kept().unwrap().written;
+    assert!(written >= 5, "{written}");
+    assert!(world.log.range(world.process.lanes().input[0]).unwrap().start > 0, "never cut");
+    let empty = Checkpoints::in_store(Arc::new(InMemory::new()));
+    let opened = Process::open(WordCount, world.log.clone(), Some(empty), world.setup.clone());
+    let error = opened.err().expect("no state is left").to_string();
+    assert!(error.contains("were let go") && error.contains("words, lane 0"), "{error}");
+}
+
+/// Two processes on one log: the one that is behind is refused, and nothing is said twice.
+#[test]
+fn the_old_owner_is_refused() {
+    let mut world = World::new(Guarantee::Precise, false);
+    let mut zombie = open(&world.log, &world.checkpoints, &world.setup);
+    world.act(&Act::Send(0, vec![0], 1));
+    world.act(&Act::Tick(20));
+    world.advance();
+    let error = zombie.advance(|_| panic!("a zombie speaks")).unwrap_err().to_string();
+    assert!(error.contains("another writer"), "{error}");
+    assert_eq!(world.outputs(), world.model.outputs());
+}
