@@ -17,6 +17,7 @@ pub mod lane;
 pub mod log;
 pub mod operator;
 pub mod outputs;
+pub mod overload;
 pub mod process;
 pub mod router;
 pub mod runner;
