@@ -14,6 +14,7 @@
 //! ever appended to all its lanes together, a prefix: what follows a lost batch is lost with it.
 
 mod memory;
+mod numbers;
 
 use std::io;
 use std::ops::Range;
@@ -122,7 +123,9 @@ pub enum LogError {
         first: u64,
     },
     /// A batch above [`PAYLOAD_BYTES_MAX`].
-    #[error("a batch of {bytes} bytes; the log takes {PAYLOAD_BYTES_MAX} at most: send smaller ones")]
+    #[error(
+        "a batch of {bytes} bytes; the log takes {PAYLOAD_BYTES_MAX} at most: send smaller ones"
+    )]
     TooLarge {
         /// The size of the payload.
         bytes: usize,

@@ -1,0 +1,63 @@
+//! Where logs live, so that one suite can run over every implementation.
+
+#![allow(dead_code, reason = "each test file uses a part of this")]
+
+use dunlin_stream::Timestamp;
+use dunlin_stream::log::{Append, Entry, LaneId, Log, LogError, MemoryLog};
+
+/// A place that keeps one log.
+pub trait Place: Default {
+    /// The log, opened for the first time.
+    fn open(&mut self) -> Box<dyn Log>;
+
+    /// The log after it was closed and opened again; the same one where nothing outlives closing.
+    fn reopen(&mut self, log: Box<dyn Log>) -> Box<dyn Log>;
+}
+
+#[derive(Default)]
+pub struct Memory;
+
+impl Place for Memory {
+    fn open(&mut self) -> Box<dyn Log> {
+        Box::new(MemoryLog::default())
+    }
+
+    fn reopen(&mut self, log: Box<dyn Log>) -> Box<dyn Log> {
+        log
+    }
+}
+
+/// A batch without a condition.
+pub fn batch(lane: LaneId, stamp: i64, payload: &[u8]) -> Append<'_> {
+    let stamp = Timestamp::from_millis_unchecked(stamp);
+    Append { lane, expected: None, stamp, payload }
+}
+
+/// A batch that wants to be number `expected`.
+pub fn batch_if(lane: LaneId, expected: u64, payload: &[u8]) -> Append<'_> {
+    Append { expected: Some(expected), ..batch(lane, 0, payload) }
+}
+
+/// Appends payloads to a lane, each by a call of its own, and returns their numbers.
+pub fn append_each(log: &dyn Log, lane: LaneId, payloads: &[&[u8]]) -> Vec<u64> {
+    let append = |payload: &&[u8]| log.append(&[batch(lane, 0, payload)]).expect("the log appends");
+    payloads.iter().flat_map(append).collect()
+}
+
+/// All that a lane holds, read in pieces of at most `bytes_max` bytes.
+pub fn read_all(log: &dyn Log, lane: LaneId, bytes_max: usize) -> Result<Vec<Entry>, LogError> {
+    let mut from = log.range(lane)?.start;
+    let mut all = Vec::new();
+    loop {
+        let read = log.read(lane, from, bytes_max)?;
+        let Some(last) = read.last() else { return Ok(all) };
+        from = last.sequence + 1;
+        all.extend(read);
+    }
+}
+
+/// The payloads of a lane, as text.
+pub fn texts(log: &dyn Log, lane: LaneId) -> Vec<String> {
+    let all = read_all(log, lane, usize::MAX).expect("the lane can be read");
+    all.iter().map(|entry| String::from_utf8_lossy(&entry.payload).into_owned()).collect()
+}
