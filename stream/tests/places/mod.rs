@@ -6,7 +6,7 @@ use dunlin_stream::Timestamp;
 use dunlin_stream::log::{Append, Entry, LaneId, Log, LogError, MemoryLog};
 
 /// A place that keeps one log.
-pub trait Place: Default {
+pub(crate) trait Place: Default {
     /// The log, opened for the first time.
     fn open(&mut self) -> Box<dyn Log>;
 
@@ -15,7 +15,7 @@ pub trait Place: Default {
 }
 
 #[derive(Default)]
-pub struct Memory;
+pub(crate) struct Memory;
 
 impl Place for Memory {
     fn open(&mut self) -> Box<dyn Log> {
@@ -28,24 +28,24 @@ impl Place for Memory {
 }
 
 /// A batch without a condition.
-pub fn batch(lane: LaneId, stamp: i64, payload: &[u8]) -> Append<'_> {
+pub(crate) fn batch(lane: LaneId, stamp: i64, payload: &[u8]) -> Append<'_> {
     let stamp = Timestamp::from_millis_unchecked(stamp);
     Append { lane, expected: None, stamp, payload }
 }
 
 /// A batch that wants to be number `expected`.
-pub fn batch_if(lane: LaneId, expected: u64, payload: &[u8]) -> Append<'_> {
+pub(crate) fn batch_if(lane: LaneId, expected: u64, payload: &[u8]) -> Append<'_> {
     Append { expected: Some(expected), ..batch(lane, 0, payload) }
 }
 
 /// Appends payloads to a lane, each by a call of its own, and returns their numbers.
-pub fn append_each(log: &dyn Log, lane: LaneId, payloads: &[&[u8]]) -> Vec<u64> {
+pub(crate) fn append_each(log: &dyn Log, lane: LaneId, payloads: &[&[u8]]) -> Vec<u64> {
     let append = |payload: &&[u8]| log.append(&[batch(lane, 0, payload)]).expect("the log appends");
     payloads.iter().flat_map(append).collect()
 }
 
 /// All that a lane holds, read in pieces of at most `bytes_max` bytes.
-pub fn read_all(log: &dyn Log, lane: LaneId, bytes_max: usize) -> Result<Vec<Entry>, LogError> {
+pub(crate) fn read_all(log: &dyn Log, lane: LaneId, bytes_max: usize) -> Result<Vec<Entry>, LogError> {
     let mut from = log.range(lane)?.start;
     let mut all = Vec::new();
     loop {
@@ -57,7 +57,7 @@ pub fn read_all(log: &dyn Log, lane: LaneId, bytes_max: usize) -> Result<Vec<Ent
 }
 
 /// The payloads of a lane, as text.
-pub fn texts(log: &dyn Log, lane: LaneId) -> Vec<String> {
+pub(crate) fn texts(log: &dyn Log, lane: LaneId) -> Vec<String> {
     let all = read_all(log, lane, usize::MAX).expect("the lane can be read");
     all.iter().map(|entry| String::from_utf8_lossy(&entry.payload).into_owned()).collect()
 }
