@@ -4,8 +4,8 @@ mod places;
 
 use std::thread;
 
-use dunlin_stream::log::{Log, LogError, PAYLOAD_BYTES_MAX};
-use places::{Memory, Place, append_each, batch, batch_if, read_all, texts};
+use dunlin_stream::log::{LogError, PAYLOAD_BYTES_MAX};
+use places::{Local, Memory, Place, append_each, batch, batch_if, read_all, texts};
 
 /// Runs the named functions, each over an empty log, as tests of the place.
 macro_rules! suite {
@@ -48,6 +48,7 @@ macro_rules! suites {
 
 suites! {
     memory: Memory;
+    local: Local;
 }
 
 fn numbers_count_per_lane_from_0(mut place: impl Place) {

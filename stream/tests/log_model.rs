@@ -3,7 +3,7 @@
 mod places;
 
 use dunlin_stream::log::{LaneId, Log, LogError};
-use places::{Memory, Place, batch};
+use places::{Local, Memory, Place, batch};
 use proptest::prelude::*;
 
 const LANES: usize = 4;
@@ -178,5 +178,14 @@ proptest! {
     #[test]
     fn memory_does_what_the_model_does(operations in operations()) {
         check(Memory, operations)?;
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
+
+    #[test]
+    fn local_does_what_the_model_does(operations in operations()) {
+        check(Local::default(), operations)?;
     }
 }

@@ -13,6 +13,7 @@
 //! has returned for survives the machine. A log that is opened again holds, of everything that was
 //! ever appended to all its lanes together, a prefix: what follows a lost batch is lost with it.
 
+mod local;
 mod memory;
 mod numbers;
 
@@ -21,6 +22,7 @@ use std::ops::Range;
 
 use crate::Timestamp;
 
+pub use local::{LocalLog, LocalOptions};
 pub use memory::MemoryLog;
 
 /// The greatest payload of one batch, in bytes: 1 MiB.

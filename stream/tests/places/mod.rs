@@ -3,7 +3,8 @@
 #![allow(dead_code, reason = "each test file uses a part of this")]
 
 use dunlin_stream::Timestamp;
-use dunlin_stream::log::{Append, Entry, LaneId, Log, LogError, MemoryLog};
+use dunlin_stream::log::{Append, Entry, LaneId, LocalLog, LocalOptions, Log, LogError, MemoryLog};
+use tempfile::TempDir;
 
 /// A place that keeps one log.
 pub(crate) trait Place: Default {
@@ -27,6 +28,29 @@ impl Place for Memory {
     }
 }
 
+/// A folder, for as long as the value lives.
+pub(crate) struct Local {
+    folder: TempDir,
+}
+
+impl Default for Local {
+    fn default() -> Self {
+        Self { folder: tempfile::tempdir().expect("a temporary folder") }
+    }
+}
+
+impl Place for Local {
+    fn open(&mut self) -> Box<dyn Log> {
+        let log = LocalLog::open(self.folder.path(), &LocalOptions::default());
+        Box::new(log.expect("the folder can be opened"))
+    }
+
+    fn reopen(&mut self, log: Box<dyn Log>) -> Box<dyn Log> {
+        drop(log);
+        self.open()
+    }
+}
+
 /// A batch without a condition.
 pub(crate) fn batch(lane: LaneId, stamp: i64, payload: &[u8]) -> Append<'_> {
     let stamp = Timestamp::from_millis_unchecked(stamp);
@@ -45,7 +69,11 @@ pub(crate) fn append_each(log: &dyn Log, lane: LaneId, payloads: &[&[u8]]) -> Ve
 }
 
 /// All that a lane holds, read in pieces of at most `bytes_max` bytes.
-pub(crate) fn read_all(log: &dyn Log, lane: LaneId, bytes_max: usize) -> Result<Vec<Entry>, LogError> {
+pub(crate) fn read_all(
+    log: &dyn Log,
+    lane: LaneId,
+    bytes_max: usize,
+) -> Result<Vec<Entry>, LogError> {
     let mut from = log.range(lane)?.start;
     let mut all = Vec::new();
     loop {

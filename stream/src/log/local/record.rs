@@ -1,81 +1,77 @@
-//! A batch as it is stored: a header, then the payload.
+//! The stored form of one batch.
 //!
 //! ```text
-//! version u8 | stamp i64 | order u64 | bytes u32 | crc32c u32 | payload
+//! version u8 | checksum u32 | lane u32 | sequence u64 | stamp i64 | payload          big endian
+//!                             `------------------ under the checksum -----------'
 //! ```
 //!
-//! Integers are little-endian. The checksum covers the lane, the batch's number and everything but
-//! itself, so a value that stands under another key does not pass. `order` numbers the batches of
-//! all lanes together, without gaps: it shows where one was lost.
+//! The checksum (CRC-32C) begins with the record's position, so that a record in a wrong place is
+//! as wrong as a record of wrong bytes. The position after a record is its own plus its length.
 
 use crate::Timestamp;
+use crate::log::{Entry, LaneId};
 
-/// The version that is written, and the only one read so far.
+/// What stands before the payload.
+pub(super) const HEADER_BYTES: usize = 25;
 const VERSION: u8 = 1;
-const STAMP: usize = 1;
-const ORDER: usize = 9;
-const BYTES: usize = 17;
-const CHECKSUM: usize = 21;
-const HEADER_BYTES: usize = 25;
+const CHECKSUM_END: usize = 5;
 
-/// A batch's value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A batch as it is stored.
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Record<'a> {
+    pub(super) lane: LaneId,
+    pub(super) sequence: u64,
     pub(super) stamp: Timestamp,
-    /// Its number among the batches of all lanes.
-    pub(super) order: u64,
     pub(super) payload: &'a [u8],
 }
 
 impl<'a> Record<'a> {
-    /// The value of batch `sequence` of lane `lane`. The payload is shorter than 4 GiB.
-    pub(super) fn encode(&self, lane: u32, sequence: u64) -> Vec<u8> {
-        let bytes = u32::try_from(self.payload.len()).expect("a payload is 1 MiB at most");
-        let mut value = Vec::with_capacity(HEADER_BYTES + self.payload.len());
-        value.push(VERSION);
-        value.extend(self.stamp.as_millis().to_le_bytes());
-        value.extend(self.order.to_le_bytes());
-        value.extend(bytes.to_le_bytes());
-        let checksum = checksum(lane, sequence, &value, self.payload);
-        value.extend(checksum.to_le_bytes());
-        value.extend_from_slice(self.payload);
-        value
+    /// The bytes of the record at a position of the log.
+    pub(super) fn encode(&self, position: u64) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(HEADER_BYTES + self.payload.len());
+        bytes.push(VERSION);
+        bytes.extend([0; CHECKSUM_END - 1]);
+        bytes.extend(self.lane.0.to_be_bytes());
+        bytes.extend(self.sequence.to_be_bytes());
+        bytes.extend(self.stamp.as_millis().to_be_bytes());
+        bytes.extend(self.payload);
+        let checksum = checksum(position, &bytes[CHECKSUM_END..]);
+        bytes[1..CHECKSUM_END].copy_from_slice(&checksum.to_be_bytes());
+        bytes
     }
 
-    /// Reads a value back, or says what is wrong with it.
-    pub(super) fn decode(lane: u32, sequence: u64, value: &'a [u8]) -> Result<Self, &'static str> {
-        let Some((header, payload)) = value.split_at_checked(HEADER_BYTES) else {
-            return Err("it is shorter than its header");
-        };
-        if header[0] != VERSION {
-            return Err("its format is of another version");
+    /// Reads a record back; allocates nothing.
+    ///
+    /// # Errors
+    /// In which way the bytes are no record of this position.
+    pub(super) fn decode(position: u64, bytes: &'a [u8]) -> Result<Self, &'static str> {
+        let (&[version, ref stored @ ..], rest) =
+            bytes.split_first_chunk::<CHECKSUM_END>().ok_or("it is cut short")?;
+        if version != VERSION {
+            return Err("its format is not known");
         }
-        if u32::from_le_bytes(field(header, CHECKSUM))
-            != checksum(lane, sequence, &header[..CHECKSUM], payload)
-        {
-            return Err("its checksum is another");
+        if u32::from_be_bytes(*stored) != checksum(position, rest) {
+            return Err("its checksum does not fit");
         }
-        if usize::try_from(u32::from_le_bytes(field(header, BYTES))) != Ok(payload.len()) {
-            return Err("its length is another");
-        }
-        let millis = i64::from_le_bytes(field(header, STAMP));
-        let stamp = match Timestamp::from_millis(millis) {
-            Ok(stamp) => stamp,
-            Err(_) if millis == Timestamp::END.as_millis() => Timestamp::END,
-            Err(_) => return Err("its stamp is no time"),
-        };
-        Ok(Self { stamp, order: u64::from_le_bytes(field(header, ORDER)), payload })
+        let (lane, rest) = rest.split_first_chunk().ok_or("it is cut short")?;
+        let (sequence, rest) = rest.split_first_chunk().ok_or("it is cut short")?;
+        let (stamp, payload) = rest.split_first_chunk().ok_or("it is cut short")?;
+        Ok(Self {
+            lane: LaneId(u32::from_be_bytes(*lane)),
+            sequence: u64::from_be_bytes(*sequence),
+            stamp: Timestamp::from_millis_unchecked(i64::from_be_bytes(*stamp)),
+            payload,
+        })
+    }
+
+    /// The batch as its readers get it.
+    pub(super) fn to_entry(&self) -> Entry {
+        Entry { sequence: self.sequence, stamp: self.stamp, payload: self.payload.to_vec() }
     }
 }
 
-/// The `N` bytes of a header from `start` on.
-fn field<const N: usize>(header: &[u8], start: usize) -> [u8; N] {
-    std::array::from_fn(|i| header[start + i])
-}
-
-fn checksum(lane: u32, sequence: u64, header: &[u8], payload: &[u8]) -> u32 {
-    let key = crc32c::crc32c_append(crc32c::crc32c(&lane.to_le_bytes()), &sequence.to_le_bytes());
-    crc32c::crc32c_append(crc32c::crc32c_append(key, header), payload)
+fn checksum(position: u64, rest: &[u8]) -> u32 {
+    crc32c::crc32c_append(crc32c::crc32c(&position.to_be_bytes()), rest)
 }
 
 #[cfg(test)]
@@ -84,77 +80,70 @@ mod tests {
 
     use super::*;
 
-    fn stamps() -> impl Strategy<Value = Timestamp> {
-        let range = Timestamp::MIN.as_millis()..=Timestamp::MAX.as_millis();
-        prop_oneof![
-            9 => range.prop_map(|millis| Timestamp::from_millis(millis).unwrap()),
-            1 => Just(Timestamp::END),
-        ]
+    fn record(payload: &[u8]) -> Record<'_> {
+        let stamp = Timestamp::from_millis_unchecked(-7);
+        Record { lane: LaneId(3), sequence: 1 << 40, stamp, payload }
+    }
+
+    #[test]
+    fn the_format_stays() {
+        let bytes = record(b"dunlin").encode(258);
+        let expected = b"\x01\xc1\x07\x37\xac\0\0\0\x03\0\0\x01\0\0\0\0\0\
+                         \xff\xff\xff\xff\xff\xff\xff\xf9dunlin";
+        assert_eq!(bytes, expected);
+    }
+
+    #[test]
+    fn a_record_of_a_later_format_says_so() {
+        let mut bytes = record(b"").encode(0);
+        bytes[0] = 2;
+        assert_eq!(Record::decode(0, &bytes), Err("its format is not known"));
     }
 
     proptest! {
         #[test]
-        fn what_was_written_is_read(
-            (lane, sequence, order) in any::<(u32, u64, u64)>(),
-            stamp in stamps(),
-            payload in prop::collection::vec(any::<u8>(), 0..300),
+        fn what_was_encoded_is_decoded(
+            lane: u32, sequence: u64, millis: i64, position: u64, payload: Vec<u8>,
         ) {
-            let record = Record { stamp, order, payload: &payload };
-            let value = record.encode(lane, sequence);
-            prop_assert_eq!(value.len(), HEADER_BYTES + payload.len());
-            prop_assert_eq!(Record::decode(lane, sequence, &value), Ok(record));
+            let stamp = Timestamp::from_millis_unchecked(millis);
+            let record = Record { lane: LaneId(lane), sequence, stamp, payload: &payload };
+            let bytes = record.encode(position);
+            prop_assert_eq!(bytes.len(), HEADER_BYTES + payload.len());
+            prop_assert_eq!(Record::decode(position, &bytes), Ok(record));
         }
 
         #[test]
-        fn no_flipped_bit_passes(
-            payload in prop::collection::vec(any::<u8>(), 0..300),
-            position in any::<prop::sample::Index>(),
-            bit in 0..8,
-        ) {
-            let record = Record { stamp: Timestamp::default(), order: 3, payload: &payload };
-            let mut value = record.encode(1, 2);
-            let position = position.index(value.len());
-            value[position] ^= 1 << bit;
-            prop_assert!(Record::decode(1, 2, &value).is_err());
+        fn a_flipped_bit_is_noticed(payload: Vec<u8>, flip: prop::sample::Index) {
+            let mut bytes = record(&payload).encode(9);
+            let bit = flip.index(8 * bytes.len());
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            prop_assert!(Record::decode(9, &bytes).is_err());
         }
 
         #[test]
-        fn no_cut_or_grown_value_passes(
-            payload in prop::collection::vec(any::<u8>(), 0..300),
-            bytes in 0..400_usize,
-        ) {
-            let record = Record { stamp: Timestamp::default(), order: 3, payload: &payload };
-            let mut value = record.encode(1, 2);
-            prop_assume!(bytes != value.len());
-            value.resize(bytes, 0);
-            prop_assert!(Record::decode(1, 2, &value).is_err());
+        fn a_record_in_another_place_is_noticed(position: u64, other: u64) {
+            prop_assume!(position != other);
+            let bytes = record(b"dunlin").encode(position);
+            prop_assert!(Record::decode(other, &bytes).is_err());
         }
 
-        /// The decoder borrows, so it allocates nothing; that it does not panic is asked here, also
-        /// of bytes that get past the checksum.
         #[test]
-        fn arbitrary_bytes_do_no_harm(
-            (lane, sequence) in any::<(u32, u64)>(),
-            mut value in prop::collection::vec(any::<u8>(), 0..100),
-            mend in any::<bool>(),
-        ) {
-            if mend && value.len() >= HEADER_BYTES {
-                value[0] = VERSION;
-                let sum = checksum(lane, sequence, &value[..CHECKSUM], &value[HEADER_BYTES..]);
-                value[CHECKSUM..HEADER_BYTES].copy_from_slice(&sum.to_le_bytes());
+        fn a_cut_record_is_noticed(payload: Vec<u8>, cut: prop::sample::Index) {
+            let bytes = record(&payload).encode(9);
+            prop_assert!(Record::decode(9, &bytes[..cut.index(bytes.len())]).is_err());
+        }
+
+        #[test]
+        fn any_bytes_are_a_record_or_an_error(position: u64, bytes: Vec<u8>, honest: bool) {
+            let mut bytes = bytes;
+            if honest && bytes.len() >= CHECKSUM_END {
+                bytes[0] = VERSION;
+                let sum = checksum(position, &bytes[CHECKSUM_END..]);
+                bytes[1..CHECKSUM_END].copy_from_slice(&sum.to_be_bytes());
             }
-            if let Ok(record) = Record::decode(lane, sequence, &value) {
-                prop_assert_eq!(record.encode(lane, sequence), value);
+            if let Ok(record) = Record::decode(position, &bytes) {
+                prop_assert_eq!(record.encode(position), bytes);
             }
         }
-    }
-
-    #[test]
-    fn a_value_under_another_key_does_not_pass() {
-        let record = Record { stamp: Timestamp::default(), order: 3, payload: b"here" };
-        let value = record.encode(1, 2);
-        assert_eq!(Record::decode(1, 2, &value), Ok(record));
-        assert_eq!(Record::decode(1, 3, &value), Err("its checksum is another"));
-        assert_eq!(Record::decode(2, 2, &value), Err("its checksum is another"));
     }
 }
