@@ -5,7 +5,7 @@ mod places;
 use std::thread;
 
 use dunlin_stream::log::{LogError, PAYLOAD_BYTES_MAX};
-use places::{Local, Memory, Place, append_each, batch, batch_if, read_all, texts};
+use places::{Faulty, Local, Memory, Place, Tiny, append_each, batch, batch_if, read_all, texts};
 
 /// Runs the named functions, each over an empty log, as tests of the place.
 macro_rules! suite {
@@ -48,7 +48,9 @@ macro_rules! suites {
 
 suites! {
     memory: Memory;
+    faulty: Faulty;
     local: Local;
+    local_tiny: Tiny;
 }
 
 fn numbers_count_per_lane_from_0(mut place: impl Place) {

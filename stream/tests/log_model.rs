@@ -3,7 +3,7 @@
 mod places;
 
 use dunlin_stream::log::{LaneId, Log, LogError};
-use places::{Local, Memory, Place, batch};
+use places::{Faulty, Local, Memory, Place, Tiny, batch};
 use proptest::prelude::*;
 
 const LANES: usize = 4;
@@ -179,13 +179,23 @@ proptest! {
     fn memory_does_what_the_model_does(operations in operations()) {
         check(Memory, operations)?;
     }
+
+    #[test]
+    fn faulty_does_what_the_model_does(operations in operations()) {
+        check(Faulty::default(), operations)?;
+    }
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 100, ..ProptestConfig::default() })]
 
     #[test]
     fn local_does_what_the_model_does(operations in operations()) {
         check(Local::default(), operations)?;
+    }
+
+    #[test]
+    fn local_tiny_does_what_the_model_does(operations in operations()) {
+        check(Tiny::default(), operations)?;
     }
 }

@@ -2,8 +2,12 @@
 
 #![allow(dead_code, reason = "each test file uses a part of this")]
 
+use std::sync::Arc;
+
 use dunlin_stream::Timestamp;
-use dunlin_stream::log::{Append, Entry, LaneId, LocalLog, LocalOptions, Log, LogError, MemoryLog};
+use dunlin_stream::log::{
+    Append, Entry, FaultyLog, LaneId, LocalLog, LocalOptions, Log, LogError, MemoryLog,
+};
 use tempfile::TempDir;
 
 /// A place that keeps one log.
@@ -28,20 +32,40 @@ impl Place for Memory {
     }
 }
 
+/// A log that could fail but is not asked to; reopened, it is what a power cut leaves after a sync.
+#[derive(Default)]
+pub(crate) struct Faulty(Option<Arc<FaultyLog<MemoryLog>>>);
+
+impl Place for Faulty {
+    fn open(&mut self) -> Box<dyn Log> {
+        let log = self.0.insert(Arc::default());
+        Box::new(Arc::clone(log))
+    }
+
+    fn reopen(&mut self, log: Box<dyn Log>) -> Box<dyn Log> {
+        log.sync().expect("no fault was ordered");
+        let log = self.0.take().expect("it was opened");
+        let survivor = log.power_cut(0, FaultyLog::default()).expect("an empty log");
+        Box::new(Arc::clone(self.0.insert(Arc::new(survivor))))
+    }
+}
+
 /// A folder, for as long as the value lives.
 pub(crate) struct Local {
     folder: TempDir,
+    options: LocalOptions,
 }
 
 impl Default for Local {
     fn default() -> Self {
-        Self { folder: tempfile::tempdir().expect("a temporary folder") }
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        Self { folder, options: LocalOptions::default() }
     }
 }
 
 impl Place for Local {
     fn open(&mut self) -> Box<dyn Log> {
-        let log = LocalLog::open(self.folder.path(), &LocalOptions::default());
+        let log = LocalLog::open(self.folder.path(), &self.options);
         Box::new(log.expect("the folder can be opened"))
     }
 
@@ -49,6 +73,32 @@ impl Place for Local {
         drop(log);
         self.open()
     }
+}
+
+/// A folder with a log that writes tables, copies and frees all the time.
+pub(crate) struct Tiny(Local);
+
+impl Default for Tiny {
+    fn default() -> Self {
+        Self(Local { options: tiny(), ..Local::default() })
+    }
+}
+
+impl Place for Tiny {
+    fn open(&mut self) -> Box<dyn Log> {
+        self.0.open()
+    }
+
+    fn reopen(&mut self, log: Box<dyn Log>) -> Box<dyn Log> {
+        self.0.reopen(log)
+    }
+}
+
+/// Options under which a few hundred bytes are much.
+pub(crate) fn tiny() -> LocalOptions {
+    let mut options = LocalOptions::default();
+    (options.memtable_bytes, options.cache_bytes, options.reclaim_bytes) = (800, 0, 100);
+    options
 }
 
 /// A batch without a condition.

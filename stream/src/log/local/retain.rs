@@ -63,7 +63,9 @@ impl LocalLog {
             let (needed, end) = self.lowest_needed();
             if needed - *low >= self.reclaim_bytes {
                 self.raise(low, needed, &[])?;
-            } else if end - *low < COPIED_SHARE * self.reclaim_bytes {
+                continue;
+            }
+            if end - *low < COPIED_SHARE * self.reclaim_bytes {
                 break;
             }
             let Some((step, copies)) = self.step(*low)? else { break };
