@@ -1,10 +1,11 @@
 //! A log in memory: for tests, and for a process that keeps nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::{Append, Entry, LaneId, Log, LogError, PAYLOAD_BYTES_MAX};
+use super::numbers::numbers;
+use super::{Append, Entry, LaneId, Log, LogError};
 
 /// Lanes in memory; they end with the value.
 #[derive(Debug, Default)]
@@ -21,7 +22,7 @@ struct Lanes {
 #[derive(Debug, Default)]
 struct Lane {
     first: u64,
-    entries: std::collections::VecDeque<Entry>,
+    entries: VecDeque<Entry>,
 }
 
 impl Lane {
@@ -31,29 +32,12 @@ impl Lane {
 }
 
 impl Lanes {
-    fn lane(&mut self, LaneId(lane): LaneId) -> Result<&mut Lane, LogError> {
-        self.lanes.get_mut(lane as usize).ok_or(LogError::UnknownLane(lane))
+    fn lane(&self, LaneId(lane): LaneId) -> Result<&Lane, LogError> {
+        self.lanes.get(lane as usize).ok_or(LogError::UnknownLane(lane))
     }
 
-    /// Checks all of `batches` and returns the numbers that they will get.
-    fn numbers(&mut self, batches: &[Append<'_>]) -> Result<Vec<u64>, LogError> {
-        let mut before = BTreeMap::new();
-        let number = |batch: &Append<'_>| {
-            let bytes = batch.payload.len();
-            if bytes > PAYLOAD_BYTES_MAX {
-                return Err(LogError::TooLarge { bytes });
-            }
-            let ahead = before.entry(batch.lane).or_insert(0);
-            let next = self.lane(batch.lane)?.next() + *ahead;
-            *ahead += 1;
-            match batch.expected {
-                Some(expected) if expected != next => {
-                    Err(LogError::Conflict { lane: batch.lane.0, expected, next })
-                }
-                _ => Ok(next),
-            }
-        };
-        batches.iter().map(number).collect()
+    fn lane_mut(&mut self, LaneId(lane): LaneId) -> Result<&mut Lane, LogError> {
+        self.lanes.get_mut(lane as usize).ok_or(LogError::UnknownLane(lane))
     }
 }
 
@@ -78,18 +62,18 @@ impl Log for MemoryLog {
 
     fn append(&self, batches: &[Append<'_>]) -> Result<Vec<u64>, LogError> {
         let mut lanes = self.lanes();
-        let numbers = lanes.numbers(batches)?;
+        let numbers = numbers(batches, |lane| Ok(lanes.lane(lane)?.next()))?;
         for (batch, &sequence) in batches.iter().zip(&numbers) {
             let payload = batch.payload.to_vec();
             let entry = Entry { sequence, stamp: batch.stamp, payload };
-            lanes.lane(batch.lane)?.entries.push_back(entry);
+            lanes.lane_mut(batch.lane)?.entries.push_back(entry);
         }
         Ok(numbers)
     }
 
     fn read(&self, lane: LaneId, from: u64, bytes_max: usize) -> Result<Vec<Entry>, LogError> {
-        let mut lanes = self.lanes();
-        let &mut Lane { first, ref entries } = lanes.lane(lane)?;
+        let lanes = self.lanes();
+        let &Lane { first, ref entries } = lanes.lane(lane)?;
         let Some(skip) = from.checked_sub(first) else {
             return Err(LogError::Truncated { lane: lane.0, from, first });
         };
@@ -105,14 +89,14 @@ impl Log for MemoryLog {
     }
 
     fn range(&self, lane: LaneId) -> Result<Range<u64>, LogError> {
-        let mut lanes = self.lanes();
+        let lanes = self.lanes();
         let lane = lanes.lane(lane)?;
         Ok(lane.first..lane.next())
     }
 
     fn truncate(&self, lane: LaneId, below: u64) -> Result<(), LogError> {
         let mut lanes = self.lanes();
-        let lane = lanes.lane(lane)?;
+        let lane = lanes.lane_mut(lane)?;
         while lane.first < below && lane.entries.pop_front().is_some() {
             lane.first += 1;
         }

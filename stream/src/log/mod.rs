@@ -13,14 +13,22 @@
 //! has returned for survives the machine. A log that is opened again holds, of everything that was
 //! ever appended to all its lanes together, a prefix: what follows a lost batch is lost with it.
 
+mod faulty;
+mod local;
 mod memory;
+mod numbers;
+mod shared;
+mod writer;
 
 use std::io;
 use std::ops::Range;
 
 use crate::Timestamp;
 
+pub use faulty::{FaultyLog, Operation};
+pub use local::{LocalLog, LocalOptions};
 pub use memory::MemoryLog;
+pub use writer::{Batch, GroupWriter, Pending, SyncPolicy, WriterOptions};
 
 /// The greatest payload of one batch, in bytes: 1 MiB.
 pub const PAYLOAD_BYTES_MAX: usize = 1 << 20;
