@@ -14,7 +14,6 @@ use crate::log::Log;
 use crate::process::{Lanes, Setup};
 
 /// Writes one checkpoint after the other.
-#[derive(Debug)]
 pub(crate) struct Keeper {
     desk: Desk,
     writer: Option<Writer>,
@@ -36,7 +35,6 @@ pub struct Kept {
 }
 
 /// Everything that writing takes.
-#[derive(Debug)]
 struct Desk {
     checkpoints: Checkpoints,
     log: Arc<dyn Log>,

@@ -14,7 +14,7 @@ use crate::wire;
 ///
 /// A producer keeps its number over restarts, and its sequence grows with every batch to any lane.
 /// What has not been acknowledged, it sends again under the same sequence.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Source {
     log: Arc<dyn Log>,
     lanes: Lanes,

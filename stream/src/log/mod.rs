@@ -63,7 +63,7 @@ pub struct Entry {
 
 /// Lanes of batches; see the module documentation. Every implementation passes the conformance
 /// suite in `stream/tests/log_conformance.rs`.
-pub trait Log: std::fmt::Debug + Send + Sync {
+pub trait Log: Send + Sync {
     /// The lane of this name, a new and empty one if there is none yet.
     ///
     /// # Errors
