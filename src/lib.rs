@@ -19,6 +19,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+pub mod live;
+
 pub use dunlin_cep as cep;
 pub use dunlin_datasets as datasets;
 pub use dunlin_index as index;

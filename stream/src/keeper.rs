@@ -95,6 +95,10 @@ impl Keeper {
         }
     }
 
+    pub(crate) fn kept(&self) -> &Kept {
+        &self.kept
+    }
+
     /// Waits for a checkpoint that is being written.
     pub(crate) fn wait(&mut self) -> &Kept {
         if std::mem::take(&mut self.busy)

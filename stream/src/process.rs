@@ -147,6 +147,8 @@ pub struct Process<T: Topology> {
     /// The end of the epoch with the last checkpoint, or of the first epoch.
     checkpointed: Option<Timestamp>,
     counts: RecordCounts,
+    /// The last epoch that was run.
+    last: Option<Epoch>,
 }
 
 /// The lanes of an application.
@@ -240,6 +242,7 @@ impl<T: Topology> Process<T> {
             outputs,
             checkpointed,
             counts: RecordCounts::default(),
+            last: recovery.checkpoint,
         };
         Ok((process, recovery))
     }
@@ -296,6 +299,7 @@ impl<T: Topology> Process<T> {
             let (outputs, counts) = (&result.outputs[..], result.counts);
             tell(&Committed { epoch, end, outputs, counts });
         }
+        self.last = Some(epoch);
         self.checkpoint_if_due(epoch, end);
         Ok(true)
     }
@@ -329,6 +333,33 @@ impl<T: Topology> Process<T> {
         let Some(keeper) = &mut self.keeper else { return };
         let (positions, state) = (self.cutter.positions(), self.engine.snapshot());
         keeper.keep(Checkpoint { epoch, positions, state });
+    }
+
+    /// Writes a checkpoint of the last epoch that was run, and waits for it: the next start has
+    /// nothing to apply again.
+    pub fn checkpoint_now(&mut self) -> Option<&Kept> {
+        if let Some(epoch) = self.last {
+            self.checkpoint(epoch);
+        }
+        self.kept()
+    }
+
+    /// What became of the checkpoints that are not being written any more.
+    #[must_use]
+    pub fn kept_so_far(&self) -> Option<&Kept> {
+        self.keeper.as_ref().map(Keeper::kept)
+    }
+
+    /// The first instant after an epoch.
+    #[must_use]
+    pub fn end_of(&self, epoch: Epoch) -> Timestamp {
+        self.clock.end(epoch)
+    }
+
+    /// The last epoch that was run.
+    #[must_use]
+    pub fn last_epoch(&self) -> Option<Epoch> {
+        self.last
     }
 
     /// What became of the checkpoints so far; waits for one that is being written.

@@ -1,0 +1,240 @@
+//! An application that runs: a process of the streaming core with a clock, threads and files.
+//!
+//! ```text
+//! producers ─credit─> GroupWriter ─> log ─> engine thread: tick · advance · tell   every epoch
+//!                                           └─> metrics
+//! ```
+//!
+//! Everything that decides is in `dunlin-stream`; here are the clock that stamps batches and closes
+//! epochs, the thread that runs them, the folder where log and checkpoints live, and figures.
+
+mod metrics;
+mod options;
+mod producer;
+
+use std::io;
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, SystemTime};
+
+use dunlin_stream::checkpoint::{CheckpointError, Checkpoints};
+use dunlin_stream::log::{Batch, GroupWriter, LocalLog, Log, LogError, MemoryLog, WriterOptions};
+use dunlin_stream::process::{Committed, Lanes, ProcessError, Recovery};
+use dunlin_stream::{OutputOf, Process, Timestamp, Topology};
+
+pub use metrics::describe as describe_metrics;
+pub use options::LiveOptions;
+pub use producer::{Producer, SendError};
+
+use metrics::Figures;
+use producer::SharedCredit;
+
+/// Why an application could not start, or ended.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LiveError {
+    /// The log failed.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// The folder of the checkpoints failed.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// The process failed.
+    #[error(transparent)]
+    Process(#[from] ProcessError),
+    /// The system has no thread left.
+    #[error("cannot start a thread: {0}")]
+    Thread(#[from] io::Error),
+    /// The engine's thread ended by a panic, which is a bug.
+    #[error("the engine ended by a panic; this is a bug")]
+    Panic,
+}
+
+/// A running application; dropping it stops it as [`Live::stop`] does.
+pub struct Live {
+    lanes: Lanes,
+    writer: Arc<GroupWriter>,
+    credit: Arc<SharedCredit>,
+    engine: Option<Engine>,
+}
+
+struct Engine {
+    stop: Sender<()>,
+    thread: JoinHandle<Result<(), LiveError>>,
+}
+
+/// The wall clock, as the log's time.
+#[expect(clippy::disallowed_methods, reason = "the shell around the core has the clock")]
+pub(crate) fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let millis = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
+    Timestamp::from_millis(millis).unwrap_or(Timestamp::MAX)
+}
+
+impl Live {
+    /// Starts or restarts an application. `tell` is called by the engine's thread with each epoch
+    /// that was committed, and should be short.
+    ///
+    /// # Errors
+    /// A folder, log or checkpoint that cannot be used.
+    pub fn start<T: Topology + 'static>(
+        topology: T,
+        options: &LiveOptions,
+        tell: impl FnMut(&Committed<'_, OutputOf<T>>) + Send + 'static,
+    ) -> Result<(Self, Recovery), LiveError> {
+        let (log, checkpoints) = stores(options)?;
+        Self::start_on(topology, log, checkpoints, options, tell)
+    }
+
+    /// As [`Live::start`], on a log and checkpoints of the caller's.
+    ///
+    /// # Errors
+    /// As [`Live::start`].
+    pub fn start_on<T: Topology + 'static>(
+        topology: T,
+        log: Arc<dyn Log>,
+        checkpoints: Option<Checkpoints>,
+        options: &LiveOptions,
+        tell: impl FnMut(&Committed<'_, OutputOf<T>>) + Send + 'static,
+    ) -> Result<(Self, Recovery), LiveError> {
+        let setup = options.setup();
+        let (process, recovery) = Process::open(topology, log.clone(), checkpoints, setup)?;
+        let lanes = process.lanes().clone();
+        let writer = Arc::new(GroupWriter::start(log, &WriterOptions::new(options.sync))?);
+        let credit = Arc::new(SharedCredit::new(options.credit_records));
+        let (stop, stopped) = channel();
+        let mut beat = Beat {
+            process,
+            ticks: lanes.read().iter().map(|&lane| tick(lane)).collect(),
+            writer: writer.clone(),
+            credit: credit.clone(),
+            epoch_ms: options.epoch_ms,
+            figures: Figures::new(&options.name),
+            tell,
+        };
+        let run = move || {
+            let ended = beat.run(&stopped);
+            beat.credit.close();
+            ended
+        };
+        let thread = std::thread::Builder::new().name("engine".to_owned()).spawn(run)?;
+        let engine = Some(Engine { stop, thread });
+        Ok((Self { lanes, writer, credit, engine }, recovery))
+    }
+
+    /// A producer by a number that it keeps over restarts; its next batch gets number `sequence`.
+    #[must_use]
+    pub fn producer(&self, number: u64, sequence: u64) -> Producer {
+        let (lanes, writer) = (self.lanes.clone(), self.writer.clone());
+        Producer::new(lanes, writer, self.credit.clone(), number, sequence)
+    }
+
+    /// The application's lanes.
+    #[must_use]
+    pub fn lanes(&self) -> &Lanes {
+        &self.lanes
+    }
+
+    /// Whether the engine still runs; it ends by itself only with an error, which
+    /// [`Live::stop`] gives.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.engine.as_ref().is_some_and(|engine| !engine.thread.is_finished())
+    }
+
+    /// Finishes the epoch, writes a checkpoint, and ends.
+    ///
+    /// # Errors
+    /// What the engine failed with, now or before.
+    pub fn stop(mut self) -> Result<(), LiveError> {
+        self.end()
+    }
+
+    fn end(&mut self) -> Result<(), LiveError> {
+        let Some(Engine { stop, thread }) = self.engine.take() else { return Ok(()) };
+        drop(stop);
+        thread.join().unwrap_or(Err(LiveError::Panic))
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        if let Err(error) = self.end() {
+            tracing::error!(%error, "the application ended");
+        }
+    }
+}
+
+/// The log and the checkpoints in the folder of the options, or in memory without one.
+fn stores(options: &LiveOptions) -> Result<(Arc<dyn Log>, Option<Checkpoints>), LiveError> {
+    let Some(folder) = &options.data else { return Ok((Arc::new(MemoryLog::default()), None)) };
+    let log = LocalLog::open(folder.join("log"), &options.log)?;
+    let checkpoints = Checkpoints::in_folder(folder.join("checkpoints").join(&options.name))?;
+    Ok((Arc::new(log), Some(checkpoints)))
+}
+
+fn tick(lane: dunlin_stream::log::LaneId) -> Batch {
+    Batch { lane, expected: None, stamp: Timestamp::MIN, payload: Vec::new() }
+}
+
+/// The engine's thread.
+struct Beat<T: Topology, F> {
+    process: Process<T>,
+    ticks: Vec<Batch>,
+    writer: Arc<GroupWriter>,
+    credit: Arc<SharedCredit>,
+    epoch_ms: i64,
+    figures: Figures,
+    tell: F,
+}
+
+impl<T: Topology, F: FnMut(&Committed<'_, OutputOf<T>>)> Beat<T, F> {
+    /// Runs epoch after epoch until the other end of `stopped` is gone.
+    fn run(&mut self, stopped: &std::sync::mpsc::Receiver<()>) -> Result<(), LiveError> {
+        loop {
+            match stopped.recv_timeout(self.until_next_epoch()) {
+                Err(RecvTimeoutError::Timeout) => self.advance(now())?,
+                _ => break,
+            }
+        }
+        // The epoch that is open is closed by the first instant after it.
+        let end = now().as_millis().div_euclid(self.epoch_ms) * self.epoch_ms + self.epoch_ms;
+        self.advance(Timestamp::from_millis_unchecked(end))?;
+        self.process.checkpoint_now();
+        self.figures.checkpoint(&self.process, now());
+        Ok(())
+    }
+
+    fn until_next_epoch(&self) -> Duration {
+        let into = now().as_millis().rem_euclid(self.epoch_ms);
+        Duration::from_millis((self.epoch_ms - into).unsigned_abs())
+    }
+
+    /// Says in all lanes that it is `at`, and runs what is complete.
+    fn advance(&mut self, at: Timestamp) -> Result<(), LiveError> {
+        self.ticks.iter_mut().for_each(|tick| tick.stamp = at);
+        self.writer.submit(self.ticks.clone()).wait()?;
+        loop {
+            let Self { process, tell, figures, credit, .. } = self;
+            let watch = figures.start_epoch();
+            let before = process.counts();
+            let mut committed = |epoch: &Committed<'_, OutputOf<T>>| {
+                figures.committed(epoch.end, epoch.outputs.len(), now());
+                tell(epoch);
+            };
+            if !process.advance_one(&mut committed)? {
+                break;
+            }
+            let counts = process.counts();
+            credit.give_back(counts.read - before.read);
+            self.figures.epoch(watch, before, counts, &self.process);
+        }
+        Ok(())
+    }
+}
+
+/// A lock that cannot be poisoned in a way that matters: nothing behind it is left half-done.
+fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

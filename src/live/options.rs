@@ -1,0 +1,63 @@
+//! How an application runs.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use dunlin_stream::log::{LocalOptions, SyncPolicy};
+use dunlin_stream::{Guarantee, Setup, ShardTable};
+
+/// How an application runs.
+#[derive(Clone, Debug)]
+pub struct LiveOptions {
+    /// Its name.
+    pub name: String,
+    /// The folder of log and checkpoints; without one nothing is kept.
+    pub data: Option<PathBuf>,
+    /// The lanes of its input.
+    pub lanes: usize,
+    /// The length of epochs, in milliseconds.
+    pub epoch_ms: i64,
+    /// What a restart does.
+    pub guarantee: Guarantee,
+    /// When the log is synced.
+    pub sync: SyncPolicy,
+    /// The shards that a new application begins with.
+    pub shards: ShardTable,
+    /// A checkpoint is written when so much time has passed since the last.
+    pub checkpoint_every: Duration,
+    /// Records that may be in the log and not applied, over all producers.
+    pub credit_records: u64,
+    /// Memory of the log.
+    pub log: LocalOptions,
+}
+
+impl LiveOptions {
+    /// Two lanes, one shard, epochs of 20 ms, exactly once, a sync every 50 ms, a checkpoint every
+    /// ten seconds, a million records of credit; in memory.
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            data: None,
+            lanes: 2,
+            epoch_ms: 20,
+            guarantee: Guarantee::Precise,
+            sync: SyncPolicy::Interval(Duration::from_millis(50)),
+            shards: ShardTable::default(),
+            checkpoint_every: Duration::from_secs(10),
+            credit_records: 1_000_000,
+            log: LocalOptions::default(),
+        }
+    }
+
+    pub(crate) fn setup(&self) -> Setup {
+        let checkpoint_ms = i64::try_from(self.checkpoint_every.as_millis()).unwrap_or(i64::MAX);
+        Setup {
+            epoch_ms: self.epoch_ms,
+            shards: self.shards.clone(),
+            checkpoint_ms,
+            sync: self.sync == SyncPolicy::Always,
+            ..Setup::new(&self.name, self.lanes, self.guarantee)
+        }
+    }
+}
