@@ -21,6 +21,7 @@ mod disc_lists;
 mod query_state;
 mod rounded;
 mod screen;
+mod silence;
 mod touches;
 
 pub use area::{Area, AreaError};
