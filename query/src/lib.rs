@@ -16,6 +16,7 @@ pub mod member;
 pub mod operator;
 pub mod question;
 pub mod standing;
+pub mod topology;
 
 mod disc_lists;
 mod query_state;

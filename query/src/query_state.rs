@@ -62,6 +62,14 @@ impl Bound {
     }
 }
 
+/// How far a question looks: from where, up to which key, and a window that holds all of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reach {
+    pub(crate) at: Coord,
+    pub(crate) bound: f64,
+    pub(crate) window: Window,
+}
+
 /// A standing question with its answer.
 #[derive(Debug)]
 pub(crate) struct QueryState<S: Space> {
@@ -177,6 +185,24 @@ impl<S: Space> QueryState<S> {
             Kind::Knn { k, .. } => &members[..members.len().min(k)],
             _ => members,
         }
+    }
+
+    /// How far the question looks if the objects known here are not all; `None` if it looks from
+    /// nowhere.
+    pub(crate) fn reach(&self) -> Option<Reach> {
+        let answer = self.answer();
+        let bound = match self.kind {
+            Kind::Knn { k, .. } if answer.len() < k => f64::INFINITY,
+            Kind::Knn { .. } => answer.last().map_or(f64::INFINITY, |last| last.key),
+            Kind::Within { radius, .. } => S::key_within(radius),
+            Kind::Inside(ref area) => {
+                let window = area.window();
+                let at = Coord { x: window.x[0].min, y: window.y.min };
+                return Some(Reach { at, bound: f64::INFINITY, window });
+            }
+        };
+        let (at, probe) = self.center.as_ref()?;
+        Some(Reach { at: *at, bound, window: S::window(probe, bound) })
     }
 
     pub(crate) fn is_answered(&self) -> bool {

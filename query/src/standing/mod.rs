@@ -12,6 +12,7 @@
 //! known beforehand. A rule on the numbers of movers and questions chooses. Questions are
 //! independent of each other and run in parallel; no answer depends on how many threads there are.
 
+mod part;
 mod registry;
 
 use std::collections::BTreeMap;
@@ -82,6 +83,8 @@ pub struct StandingQueries<S: Space> {
     marks: Vec<bool>,
     affected: Vec<u32>,
     searcher: Searcher<S>,
+    /// What was last found for a question asked elsewhere.
+    found: Vec<Member>,
     /// Bulk epochs since the states were put in order of place; `None` if they never were.
     sorted_at: Option<usize>,
 }
@@ -140,6 +143,7 @@ impl<S: Space> StandingQueries<S> {
             marks: Vec::new(),
             affected: Vec::new(),
             searcher: Searcher::default(),
+            found: Vec::new(),
             sorted_at: None,
         }
     }

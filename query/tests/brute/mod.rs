@@ -3,7 +3,7 @@
 #![allow(dead_code, unreachable_pub, missing_docs, reason = "each oracle uses its part")]
 
 use dunlin_index::{Coord, ObjectNames, Slot, Space, SpaceKind};
-use dunlin_query::{Area, Focus, Member, Question};
+use dunlin_query::{Focus, Member, Query, Question};
 use proptest::prelude::*;
 
 /// How positions are spread.
@@ -53,15 +53,34 @@ pub const OBJECTS: u32 = 90;
 /// Names whose order is not that of the slots.
 pub fn name(slot: u32) -> String {
     let scrambled = slot * 7919 % 1009;
-    if slot % 10 == 3 { format!("é {scrambled}") } else { format!("{scrambled}") }
+    match slot % 10 {
+        3 => format!("é {scrambled}"),
+        7 => format!("the object with number {scrambled}"),
+        _ => format!("{scrambled}"),
+    }
 }
 
 /// A question drawn from a choice and three random numbers.
 pub fn question(spread: Spread, kind: SpaceKind, query: (u8, f64, f64, f64)) -> Question {
+    let text = question_json("q", spread, kind, query);
+    Query::from_json(&text, kind).expect("a drawn question is one").question
+}
+
+/// The same as JSON, under an id.
+pub fn question_json(
+    id: &str,
+    spread: Spread,
+    kind: SpaceKind,
+    query: (u8, f64, f64, f64),
+) -> String {
     let (choice, u, v, w) = query;
     let at = place(kind, spread, u, v);
     let object = (w * f64::from(OBJECTS + 5)) as u32;
-    let focus = if choice % 2 == 0 { Focus::Point(at) } else { Focus::Object(name(object)) };
+    let (focus, from) = if choice % 2 == 0 {
+        ("at", serde_json::json!([at.x, at.y]))
+    } else {
+        ("object", serde_json::json!(name(object)))
+    };
     let k = [1, 2, 3, 10, 40, 200][usize::from(choice / 8) % 6];
     let radius = match spread {
         Spread::Lattice if matches!(kind, SpaceKind::Plane) => (w * 4.0).floor(),
@@ -70,15 +89,16 @@ pub fn question(spread: Spread, kind: SpaceKind, query: (u8, f64, f64, f64)) -> 
         _ if matches!(kind, SpaceKind::Plane) => w * 4_000.0,
         _ => w * w * 6_000_000.0,
     };
-    match choice % 8 {
-        0..=4 => Question::Knn { k, focus },
-        5 | 6 => Question::Within { radius, focus },
-        _ => Question::Inside(square(kind, at, w)),
-    }
+    let text = match choice % 8 {
+        0..=4 => serde_json::json!({"id": id, "knn": {"k": k, focus: from}}),
+        5 | 6 => serde_json::json!({"id": id, "within": {"radius": radius, focus: from}}),
+        _ => serde_json::json!({"id": id, "inside": {"area": square(kind, at, w)}}),
+    };
+    text.to_string()
 }
 
 /// A square with a hole around a point, cut off at the ends of the space.
-fn square(kind: SpaceKind, at: Coord, w: f64) -> Area {
+fn square(kind: SpaceKind, at: Coord, w: f64) -> serde_json::Value {
     let ring = |half: f64| {
         let cut = |value: f64, end: f64| {
             if matches!(kind, SpaceKind::Sphere) { value.clamp(-end, end) } else { value }
@@ -92,8 +112,7 @@ fn square(kind: SpaceKind, at: Coord, w: f64) -> Area {
             corner(-half, -half),
         ]
     };
-    let value = serde_json::json!({"type": "Polygon", "coordinates": [ring(w * 3.0), ring(w)]});
-    Area::from_geojson(value, kind).expect("a square is an area")
+    serde_json::json!({"type": "Polygon", "coordinates": [ring(w * 3.0), ring(w)]})
 }
 
 /// All objects, to be looked at one by one.
