@@ -16,11 +16,13 @@ pub mod member;
 pub mod operator;
 pub mod question;
 pub mod standing;
+pub mod topology;
 
 mod disc_lists;
 mod query_state;
 mod rounded;
 mod screen;
+mod silence;
 mod touches;
 
 pub use area::{Area, AreaError};

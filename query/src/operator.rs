@@ -4,12 +4,10 @@
 //! last report (greatest event time; of equals the later record), applies what an epoch changed to
 //! the index, and lets objects go that were silent for longer than `ttl`.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
-
 use dunlin_index::{Coord, Slot, Space};
 use dunlin_stream::{Epoch, Operator, Timestamp};
 
+use crate::silence::SilenceWatch;
 use crate::standing::StandingQueries;
 
 /// Reports of positions, in columns.
@@ -27,14 +25,13 @@ pub struct Moves<'a> {
 #[derive(Debug)]
 pub struct StandingOperator<S: Space> {
     queries: StandingQueries<S>,
-    ttl_ms: Option<i64>,
+    /// None if objects stay for ever.
+    watch: Option<SilenceWatch>,
     last_report: Vec<Timestamp>,
     /// This epoch's newest position of each object that reported, and where it is in there.
     slots: Vec<Slot>,
     to: Vec<Coord>,
     row: Vec<u32>,
-    /// Every present object once, by a report of it that need not be its last.
-    watched: BinaryHeap<Reverse<(Timestamp, Slot)>>,
     is_watched: Vec<bool>,
     late: u64,
 }
@@ -49,12 +46,11 @@ impl<S: Space> StandingOperator<S> {
     pub fn new(queries: StandingQueries<S>, ttl_ms: Option<i64>) -> Self {
         Self {
             queries,
-            ttl_ms,
+            watch: ttl_ms.map(SilenceWatch::new),
             last_report: Vec::new(),
             slots: Vec::new(),
             to: Vec::new(),
             row: Vec::new(),
-            watched: BinaryHeap::new(),
             is_watched: Vec::new(),
             late: 0,
         }
@@ -81,29 +77,16 @@ impl<S: Space> StandingOperator<S> {
         }
     }
 
-    /// The objects whose last report is more than `ttl` before `end`. Each object is looked at once
-    /// per `ttl`: when the report that it is watched by is that old.
+    /// The objects whose last report is more than `ttl` before `end`.
     fn expire(&mut self, end: Timestamp) -> Vec<Slot> {
-        let Some(ttl_ms) = self.ttl_ms else { return Vec::new() };
-        let deadline = Timestamp::from_millis_unchecked(end.as_millis().saturating_sub(ttl_ms));
+        let Some(watch) = &mut self.watch else { return Vec::new() };
         for &slot in &self.slots {
             if !std::mem::replace(&mut self.is_watched[slot.index()], true) {
-                self.watched.push(Reverse((self.last_report[slot.index()], slot)));
+                watch.watch(slot, self.last_report[slot.index()]);
             }
         }
-        let mut gone = Vec::new();
-        while let Some(&Reverse((time, slot))) = self.watched.peek()
-            && time < deadline
-        {
-            self.watched.pop();
-            let last = self.last_report[slot.index()];
-            if last < deadline {
-                self.is_watched[slot.index()] = false;
-                gone.push(slot);
-            } else {
-                self.watched.push(Reverse((last, slot)));
-            }
-        }
+        let gone = watch.silent(end, |slot| self.last_report[slot.index()]);
+        gone.iter().for_each(|slot| self.is_watched[slot.index()] = false);
         gone
     }
 }

@@ -62,11 +62,20 @@ impl Bound {
     }
 }
 
+/// How far a question looks: from where, up to which key, and a window that holds all of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reach {
+    pub(crate) at: Coord,
+    pub(crate) bound: f64,
+    pub(crate) window: Window,
+}
+
 /// A standing question with its answer.
 #[derive(Debug)]
 pub(crate) struct QueryState<S: Space> {
     /// In the order of registration.
     pub(crate) number: u32,
+    pub(crate) id: Box<str>,
     pub(crate) kind: Kind,
     /// All objects within `bound`, in answer order; of a kNN question the first k are the answer.
     members: Vec<Member>,
@@ -103,9 +112,10 @@ const SHRUNK: f64 = 0.8;
 const STRETCHED: f64 = 2.0;
 
 impl<S: Space> QueryState<S> {
-    pub(crate) fn new(number: u32, kind: Kind) -> Self {
+    pub(crate) fn new(number: u32, id: Box<str>, kind: Kind) -> Self {
         Self {
             number,
+            id,
             kind,
             members: Vec::new(),
             previous: Vec::new(),
@@ -177,6 +187,24 @@ impl<S: Space> QueryState<S> {
         }
     }
 
+    /// How far the question looks if the objects known here are not all; `None` if it looks from
+    /// nowhere.
+    pub(crate) fn reach(&self) -> Option<Reach> {
+        let answer = self.answer();
+        let bound = match self.kind {
+            Kind::Knn { k, .. } if answer.len() < k => f64::INFINITY,
+            Kind::Knn { .. } => answer.last().map_or(f64::INFINITY, |last| last.key),
+            Kind::Within { radius, .. } => S::key_within(radius),
+            Kind::Inside(ref area) => {
+                let window = area.window();
+                let at = Coord { x: window.x[0].min, y: window.y.min };
+                return Some(Reach { at, bound: f64::INFINITY, window });
+            }
+        };
+        let (at, probe) = self.center.as_ref()?;
+        Some(Reach { at: *at, bound, window: S::window(probe, bound) })
+    }
+
     pub(crate) fn is_answered(&self) -> bool {
         self.answered
     }
@@ -212,6 +240,7 @@ impl<S: Space> QueryState<S> {
             None => self.change = AnswerChange::Unchanged,
             Some(arrivals) => {
                 self.replace_members(|members, next| merge(members, next, &arrivals, world));
+                self.let_go_of_last(world);
                 if let Kind::Knn { k, .. } = self.kind {
                     if self.members.len() < k && self.bound.key < f64::INFINITY {
                         // What lies beyond the bound is unknown: look again, knowing how far.
@@ -341,6 +370,20 @@ impl<S: Space> QueryState<S> {
         let Some(last) = self.members.last() else { return };
         self.bound = Bound { key: last.key, last: Some(last.slot) };
         self.fit_window();
+    }
+
+    /// Draws the bound in where it names an object that moved: the object may leave for good and
+    /// its slot get another name.
+    fn let_go_of_last(&mut self, world: &World<'_, S>) {
+        if !self.bound.last.is_some_and(|last| world.touches.moved(last)) {
+            return;
+        }
+        self.bound = match self.members.last() {
+            Some(last) if last.key == self.bound.key => {
+                Bound { key: last.key, last: Some(last.slot) }
+            }
+            _ => Bound { key: self.bound.key.next_down(), last: None },
+        };
     }
 
     fn find_within(

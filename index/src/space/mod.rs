@@ -157,6 +157,9 @@ pub trait Space: Copy + Default + std::fmt::Debug + Send + Sync + 'static {
     /// for the end of the space.
     fn gap_x(x: f64, border: f64) -> f64;
 
+    /// Which space it is.
+    const KIND: SpaceKind;
+
     /// Whether x wraps around, so that the last strip is a neighbour of the first.
     const WRAPS: bool;
 }

@@ -3,7 +3,8 @@
 use geo::Coord;
 
 use super::{
-    Interval, PositionError, SLACK, Sieve, Space, Window, gap_above, without_negative_zero,
+    Interval, PositionError, SLACK, Sieve, Space, SpaceKind, Window, gap_above,
+    without_negative_zero,
 };
 
 /// Largest magnitude of a coordinate in the plane; squares of differences stay finite.
@@ -16,6 +17,7 @@ pub struct Plane;
 impl Space for Plane {
     type Probe = Coord;
 
+    const KIND: SpaceKind = SpaceKind::Plane;
     const WRAPS: bool = false;
 
     fn check(at: Coord) -> Result<Coord, PositionError> {

@@ -4,7 +4,8 @@
 use geo::Coord;
 
 use super::{
-    Interval, PositionError, SLACK, Sieve, Space, Window, gap_above, without_negative_zero,
+    Interval, PositionError, SLACK, Sieve, Space, SpaceKind, Window, gap_above,
+    without_negative_zero,
 };
 
 /// Mean radius of the Earth in metres, as the `geo` crate's haversine has it.
@@ -91,6 +92,7 @@ fn cos_below(probe: &SphereProbe, high_lat: f64) -> f64 {
 impl Space for Sphere {
     type Probe = SphereProbe;
 
+    const KIND: SpaceKind = SpaceKind::Sphere;
     const WRAPS: bool = true;
 
     fn check(at: Coord) -> Result<Coord, PositionError> {

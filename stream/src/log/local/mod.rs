@@ -26,6 +26,7 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use self::record::{HEADER_BYTES, Record};
+use self::retain::Retention;
 use self::store::{Mark, Place, Store};
 use super::numbers::numbers;
 use super::{Append, Entry, LaneId, Log, LogError};
@@ -45,7 +46,7 @@ pub struct LocalOptions {
 
 impl Default for LocalOptions {
     fn default() -> Self {
-        Self { memtable_bytes: 16 << 20, cache_bytes: 8 << 20, reclaim_bytes: 16 << 20 }
+        Self { memtable_bytes: 8 << 20, cache_bytes: 8 << 20, reclaim_bytes: 8 << 20 }
     }
 }
 
@@ -75,8 +76,8 @@ pub struct LocalLog {
     /// Who appends; taken before `lanes`.
     writer: Mutex<()>,
     lanes: Mutex<Lanes>,
-    /// Below this position `records` is not needed; taken before `lanes`.
-    low: Mutex<u64>,
+    /// Who lets go; taken before `lanes`.
+    retention: Mutex<Retention>,
     reclaim_bytes: u64,
 }
 
@@ -142,8 +143,9 @@ impl LocalLog {
     /// [`InvalidData`](std::io::ErrorKind::InvalidData) if the files are damaged beyond that.
     pub fn open(path: impl AsRef<Path>, options: &LocalOptions) -> Result<Self, LogError> {
         let (store, lanes, low) = recover::open(path.as_ref(), options)?;
-        let (writer, lanes, low) = (Mutex::default(), Mutex::new(lanes), Mutex::new(low));
-        Ok(Self { store, writer, lanes, low, reclaim_bytes: options.reclaim_bytes })
+        let retention = Mutex::new(Retention { low, sparse_since: None });
+        let (writer, lanes) = (Mutex::default(), Mutex::new(lanes));
+        Ok(Self { store, writer, lanes, retention, reclaim_bytes: options.reclaim_bytes })
     }
 
     /// The numbers of a lane, if `from` is not below them.
@@ -251,9 +253,9 @@ impl Log for LocalLog {
     }
 
     fn truncate(&self, lane: LaneId, below: u64) -> Result<(), LogError> {
-        let mut low = lock(&self.low);
+        let mut retention = lock(&self.retention);
         self.let_go(lane, below)?;
-        self.reclaim(&mut low)
+        self.reclaim(&mut retention)
     }
 
     fn sync(&self) -> Result<(), LogError> {

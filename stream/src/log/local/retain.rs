@@ -2,8 +2,8 @@
 //!
 //! `records` is freed from its low end, whole tables at a time. A lane that lets nothing go would
 //! pin all that the others wrote since: so where little of a step is still needed, that little is
-//! copied to `kept`, under the same positions, and the step is freed. No more than a quarter of a
-//! step is copied, so at most four times what is needed stays on the disk.
+//! copied to `kept`, under the same positions, and the step is freed. No more than an eighth of a
+//! step is copied, so at most eight times what is needed stays on the disk.
 //!
 //! Order is everything: copy and mark in one write batch, sync, and only then free.
 
@@ -16,7 +16,7 @@ const CHUNK: u64 = 4096;
 /// A step with more batches still needed is not freed, however small they are.
 const COPIES_MAX: usize = 4 * CHUNK as usize;
 /// Copies are no more than this share of a step.
-const COPIED_SHARE: u64 = 4;
+const COPIED_SHARE: u64 = 8;
 
 impl LocalLog {
     /// Lets the batches of a lane below a number go; their records stay for the time being.
@@ -57,23 +57,32 @@ impl LocalLog {
     }
 
     /// Frees what is not needed, in steps.
-    pub(super) fn reclaim(&self, low: &mut u64) -> Result<(), LogError> {
-        let before = *low;
+    pub(super) fn reclaim(&self, retention: &mut Retention) -> Result<(), LogError> {
+        let before = retention.low;
         loop {
+            let low = retention.low;
             let (needed, end) = self.lowest_needed();
-            if needed - *low >= self.reclaim_bytes {
-                self.raise(low, needed, &[])?;
-                continue;
-            }
-            if end - *low < COPIED_SHARE * self.reclaim_bytes {
+            if needed - low >= self.reclaim_bytes {
+                self.raise(retention, needed, &[])?;
+                retention.sparse_since = None;
+            } else if end - low < COPIED_SHARE * self.reclaim_bytes {
                 break;
+            } else {
+                let Some((step, copies)) = self.step(low)? else {
+                    retention.sparse_since = None;
+                    break;
+                };
+                // Whoever lets go in the same round should not have been copied before.
+                let since = *retention.sparse_since.get_or_insert(end);
+                if end - since < COPIED_SHARE * self.reclaim_bytes {
+                    break;
+                }
+                self.raise(retention, step, &copies)?;
             }
-            let Some((step, copies)) = self.step(*low)? else { break };
-            self.raise(low, step, &copies)?;
         }
-        if *low > before {
+        if retention.low > before {
             self.store.sync()?;
-            self.store.drop_below(*low)?;
+            self.store.drop_below(retention.low)?;
         }
         Ok(())
     }
@@ -115,7 +124,7 @@ impl LocalLog {
     }
 
     /// Copies what is needed below a position and raises the low end to it.
-    fn raise(&self, low: &mut u64, to: u64, copies: &[Copy]) -> Result<(), LogError> {
+    fn raise(&self, retention: &mut Retention, to: u64, copies: &[Copy]) -> Result<(), LogError> {
         let mut batch = self.store.batch();
         for copy in copies {
             let bytes = self.store.record(copy.place.position)?;
@@ -124,7 +133,7 @@ impl LocalLog {
         }
         self.store.put_mark(&mut batch, Mark::Low, to);
         Store::commit(batch)?;
-        *low = to;
+        retention.low = to;
         let mut lanes = lock(&self.lanes);
         for copy in copies {
             lanes.lane_mut(copy.lane)?.front = copy.sequence + 1;
@@ -137,6 +146,15 @@ impl LocalLog {
         }
         Ok(())
     }
+}
+
+/// How far the disk was freed.
+#[derive(Debug)]
+pub(super) struct Retention {
+    /// Below this position `records` is not needed.
+    pub(super) low: u64,
+    /// Where the log ended when little of the lowest step was needed for the first time.
+    pub(super) sparse_since: Option<u64>,
 }
 
 /// A batch that outlives its step.

@@ -12,18 +12,22 @@
 //! known beforehand. A rule on the numbers of movers and questions chooses. Questions are
 //! independent of each other and run in parallel; no answer depends on how many threads there are.
 
+mod part;
+mod registry;
+
 use std::collections::BTreeMap;
 
 use dunlin_index::{Coord, ObjectNames, Slot, Space, StripIndex};
 use rayon::prelude::*;
+
+pub use self::registry::RegisterError;
 
 use crate::area::AreaBoxes;
 use crate::delta::Delta;
 use crate::disc_lists::{DiscLists, NOWHERE};
 use crate::dknn::Searcher;
 use crate::member::Member;
-use crate::query_state::{Kind, QueryState, SlotFocus, World};
-use crate::question::{Focus, Query, Question};
+use crate::query_state::{Kind, QueryState, World};
 use crate::screen::Screen;
 use crate::touches::{Touch, Touches};
 
@@ -36,15 +40,6 @@ pub enum AnswerChange {
     Moved,
     /// Another list of objects, or its first answer.
     Reordered,
-}
-
-/// Why a query cannot be registered.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum RegisterError {
-    /// The id is taken.
-    #[error("query id \"{0}\" is already registered; give every query its own id")]
-    DuplicateId(String),
 }
 
 /// Registered questions over the objects of one space; see the module documentation.
@@ -70,8 +65,7 @@ pub struct StandingQueries<S: Space> {
     index: StripIndex,
     /// In an order that keeps neighbours together.
     states: Vec<QueryState<S>>,
-    /// Registered ids, in order of registration, and where their states are.
-    ids: Vec<String>,
+    /// Where the state of each query is, by number; [`REMOVED`] if it stands no longer.
     places: Vec<u32>,
     by_id: BTreeMap<String, usize>,
     touches: Touches<S>,
@@ -89,6 +83,8 @@ pub struct StandingQueries<S: Space> {
     marks: Vec<bool>,
     affected: Vec<u32>,
     searcher: Searcher<S>,
+    /// What was last found for a question asked elsewhere.
+    found: Vec<Member>,
     /// Bulk epochs since the states were put in order of place; `None` if they never were.
     sorted_at: Option<usize>,
 }
@@ -115,6 +111,8 @@ const SEARCH_COST: usize = 4;
 const SORT_EVERY: usize = 64;
 /// States that are read ahead together.
 const READ_AHEAD: usize = 16;
+/// The place of a query that was removed.
+const REMOVED: u32 = u32::MAX;
 /// States per piece of parallel work.
 const PIECE: usize = 512;
 
@@ -132,7 +130,6 @@ impl<S: Space> StandingQueries<S> {
             names,
             index,
             states: Vec::new(),
-            ids: Vec::new(),
             places: Vec::new(),
             by_id: BTreeMap::new(),
             touches: Touches::default(),
@@ -146,6 +143,7 @@ impl<S: Space> StandingQueries<S> {
             marks: Vec::new(),
             affected: Vec::new(),
             searcher: Searcher::default(),
+            found: Vec::new(),
             sorted_at: None,
         }
     }
@@ -157,34 +155,6 @@ impl<S: Space> StandingQueries<S> {
     pub fn with_screened_strips_max(mut self, strips: usize) -> Self {
         self.screened_strips_max = strips;
         self
-    }
-
-    /// Registers `query`; its first answer comes with the next epoch. Returns its number: queries
-    /// are numbered from 0 in the order of their registration.
-    ///
-    /// # Errors
-    /// [`RegisterError::DuplicateId`].
-    pub fn register(&mut self, query: Query) -> Result<usize, RegisterError> {
-        if self.by_id.contains_key(&query.id) {
-            return Err(RegisterError::DuplicateId(query.id));
-        }
-        let mut focus = |focus| match focus {
-            Focus::Point(at) => SlotFocus::Point(at),
-            Focus::Object(name) => SlotFocus::Object(self.names.intern(&name)),
-        };
-        let kind = match query.question {
-            Question::Knn { k, focus: from } => Kind::Knn { k, focus: focus(from) },
-            Question::Within { radius, focus: from } => Kind::Within { radius, focus: focus(from) },
-            Question::Inside(area) => Kind::Inside(Box::new(area)),
-        };
-        let number = self.ids.len();
-        self.by_id.insert(query.id.clone(), number);
-        self.ids.push(query.id);
-        self.places.push(u32::try_from(self.states.len()).expect("fewer than 2^32 queries"));
-        self.states.push(QueryState::new(number as u32, kind));
-        self.marks.push(false);
-        self.lookup = Lookup::None;
-        Ok(number)
     }
 
     /// Applies one epoch: each of `slots` moves to the position beside it in `to` (its last, where
@@ -410,7 +380,8 @@ impl<S: Space> StandingQueries<S> {
             new_places[place] = self.states.len() as u32;
             self.states.push(states[place].take().expect("every place comes once"));
         }
-        self.places.iter_mut().for_each(|place| *place = new_places[*place as usize]);
+        let standing = self.places.iter_mut().filter(|place| **place != REMOVED);
+        standing.for_each(|place| *place = new_places[*place as usize]);
     }
 
     /// The names of all objects.
@@ -428,18 +399,6 @@ impl<S: Space> StandingQueries<S> {
     #[must_use]
     pub fn index(&self) -> &StripIndex {
         &self.index
-    }
-
-    /// How many queries are registered.
-    #[must_use]
-    pub fn query_count(&self) -> usize {
-        self.ids.len()
-    }
-
-    /// The id of query `number`.
-    #[must_use]
-    pub fn id(&self, number: usize) -> &str {
-        &self.ids[number]
     }
 
     fn state(&self, number: usize) -> &QueryState<S> {
@@ -465,18 +424,6 @@ impl<S: Space> StandingQueries<S> {
     #[must_use]
     pub fn answer(&self, number: usize) -> &[Member] {
         self.state(number).answer()
-    }
-
-    /// Whether query `number` asks for distances.
-    #[must_use]
-    pub fn has_distances(&self, number: usize) -> bool {
-        !self.state(number).is_area()
-    }
-
-    /// The answer of the query `id`.
-    #[must_use]
-    pub fn members(&self, id: &str) -> Option<&[Member]> {
-        Some(self.answer(*self.by_id.get(id)?))
     }
 
     /// What the last epoch changed in the answer of query `number`.

@@ -1,0 +1,75 @@
+//! What the topology says at the end of an epoch.
+
+use std::cmp::Ordering;
+
+use dunlin_index::Coord;
+use serde::{Deserialize, Serialize};
+
+use super::columns::{NameColumn, eights};
+
+/// One thing that an epoch brought.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum StandingOutput {
+    /// A command did nothing.
+    Refused {
+        /// Its place among the commands of the epoch, by lane and then as they lie in the lane.
+        command: u32,
+        /// Why, in words for who sent it.
+        reason: String,
+    },
+    /// The list of a query's objects changed, or this is its first.
+    Answer(QueryAnswer),
+}
+
+/// The whole answer of a query, in answer order.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct QueryAnswer {
+    /// The query's number: queries are numbered from 0 in the order of their registration.
+    pub query: u32,
+    /// Its id.
+    pub id: String,
+    pub(super) names: NameColumn,
+    /// Metres, or units of the plane; none for a query that asks for no distance.
+    #[serde(with = "eights")]
+    pub(super) distances: Vec<f64>,
+    #[serde(with = "eights")]
+    pub(super) x: Vec<f64>,
+    #[serde(with = "eights")]
+    pub(super) y: Vec<f64>,
+}
+
+impl StandingOutput {
+    /// Refusals by their commands, then answers by their queries.
+    #[must_use]
+    pub fn order(&self, other: &Self) -> Ordering {
+        let place = |output: &Self| match output {
+            Self::Refused { command, .. } => (0, *command),
+            Self::Answer(answer) => (1, answer.query),
+        };
+        place(self).cmp(&place(other))
+    }
+}
+
+impl QueryAnswer {
+    /// The objects: name, distance if the query asks for one, position.
+    pub fn objects(&self) -> impl ExactSizeIterator<Item = (&str, Option<f64>, Coord)> {
+        (0..self.names.len()).map(|row| {
+            let at = Coord { x: self.x[row], y: self.y[row] };
+            (self.names.get(row), self.distances.get(row).copied(), at)
+        })
+    }
+
+    pub(super) fn reserve(&mut self, objects: usize, has_distances: bool) {
+        self.names = NameColumn::with_capacity(objects);
+        self.distances.reserve(if has_distances { objects } else { 0 });
+        self.x.reserve(objects);
+        self.y.reserve(objects);
+    }
+
+    pub(super) fn push(&mut self, name: &str, distance: Option<f64>, at: Coord) {
+        self.names.push(name);
+        self.distances.extend(distance);
+        self.x.push(at.x);
+        self.y.push(at.y);
+    }
+}

@@ -1,0 +1,326 @@
+//! The task of a lane: each object's last report, and what an epoch means for each shard.
+//!
+//! ```text
+//! reports ──> slot of the name ──> newer than its last? ──> pending, one row for each object
+//! end of the epoch: pending rows and silent objects ──> entered | moved | left, by shard
+//! ```
+//!
+//! Of the reports of an object the one with the greatest event time counts, of equals the later in
+//! the log; older ones are late. A shard hears only what became of an object in the whole epoch.
+//! An object that was silent for longer than `ttl` leaves and is forgotten: its name goes, and in a
+//! later epoch its slot, and so its id, may be another's.
+
+use std::marker::PhantomData;
+
+use dunlin_index::{Coord, ObjectNames, Slot, Space};
+use dunlin_stream::wire::{self, DecodeError};
+use dunlin_stream::{Epoch, Key, RecordCounts, Router, Routes, ShardTable, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::batch::{Command, PositionBatch};
+use super::columns::{NameColumn, eights};
+use crate::silence::SilenceWatch;
+
+/// What a lane tells a shard of one epoch. Objects go by ids that are the same in all shards.
+#[derive(Clone, Debug, Default)]
+pub struct PositionOps {
+    /// Objects that are new in the shard's range, in columns.
+    pub(super) entered: Vec<u32>,
+    pub(super) entered_names: NameColumn,
+    pub(super) entered_at: Vec<Coord>,
+    /// Objects that stay in the range.
+    pub(super) moved: Vec<u32>,
+    pub(super) moved_to: Vec<Coord>,
+    /// Objects that leave the range, and the shard that has them now, if any has.
+    pub(super) left: Vec<(u32, Option<usize>)>,
+    /// The same for all shards.
+    pub(super) commands: Vec<Command>,
+}
+
+/// The state of a lane of positions; see the module documentation.
+#[derive(Debug)]
+pub struct PositionRouter<S: Space> {
+    lane: u32,
+    /// How many lanes carry positions.
+    lanes: u32,
+    names: ObjectNames,
+    objects: Vec<LastReport>,
+    /// Slots without an object.
+    free: Vec<Slot>,
+    watch: Option<SilenceWatch>,
+    /// This epoch's objects and positions.
+    pending: Vec<Pending>,
+    found: Vec<Option<Slot>>,
+    space: PhantomData<S>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct LastReport {
+    time: Timestamp,
+    /// Where it was at the end of the last epoch, as far as routing asks; NaN if nowhere.
+    x: f64,
+    /// Its row in `pending`.
+    row: u32,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Pending {
+    slot: Slot,
+    at: Coord,
+}
+
+const NO_ROW: u32 = u32::MAX;
+const NOBODY: LastReport =
+    LastReport { time: Timestamp::from_millis_unchecked(i64::MIN), x: f64::NAN, row: NO_ROW };
+
+/// The columns of a state, by slot; a free slot has an empty name.
+#[derive(Serialize, Deserialize)]
+struct RouterState {
+    names: NameColumn,
+    #[serde(with = "eights")]
+    times: Vec<Timestamp>,
+    #[serde(with = "eights")]
+    x: Vec<f64>,
+    free: Vec<u32>,
+}
+
+impl<S: Space> PositionRouter<S> {
+    /// Lane number `lane` of `lanes` with positions; one with a greater number takes commands only.
+    /// Without a `ttl_ms`, objects stay for ever.
+    pub(super) fn new(lane: u32, lanes: u32, ttl_ms: Option<i64>) -> Self {
+        Self {
+            lane,
+            lanes,
+            names: ObjectNames::default(),
+            objects: Vec::new(),
+            free: Vec::new(),
+            watch: ttl_ms.map(SilenceWatch::new),
+            pending: Vec::new(),
+            found: Vec::new(),
+            space: PhantomData,
+        }
+    }
+
+    /// How many objects are present.
+    #[must_use]
+    pub fn object_count(&self) -> usize {
+        self.objects.len() - self.free.len()
+    }
+
+    /// The slot of an object that reports, a new one if it has none.
+    fn slot(&mut self, name: &str, found: Option<Slot>) -> Slot {
+        // It may have come earlier in the batch.
+        if let Some(slot) = found.or_else(|| self.names.slot(name)) {
+            return slot;
+        }
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.objects.push(NOBODY);
+            Slot(u32::try_from(self.objects.len() - 1).expect("fewer than 2^32 objects"))
+        });
+        self.objects[slot.index()] = NOBODY;
+        self.names.intern_at(slot, name);
+        slot
+    }
+
+    /// Takes a report; whether it is no older than the object's last.
+    #[inline]
+    fn report(&mut self, slot: Slot, time: Timestamp, at: Coord) -> bool {
+        let last = &mut self.objects[slot.index()];
+        if time < last.time {
+            return false;
+        }
+        last.time = time;
+        if last.row == NO_ROW {
+            last.row = self.pending.len() as u32;
+            self.pending.push(Pending { slot, at });
+        } else {
+            self.pending[last.row as usize].at = at;
+        }
+        true
+    }
+
+    /// Reads the last reports of slots, and does nothing with them: memory answers many such reads
+    /// at a time, while one report after the other would wait for them.
+    fn read_ahead(&self, found: &[Option<Slot>]) {
+        let touch = |seen: u32, slot: &Slot| seen ^ self.objects[slot.index()].row;
+        std::hint::black_box(found.iter().flatten().fold(0, touch));
+    }
+
+    /// Objects that are silent for too long leave; their slots, which nobody may use yet.
+    fn expire(&mut self, end: Timestamp, to: &mut Routes<'_, PositionOps>) -> Vec<Slot> {
+        let Some(watch) = &mut self.watch else { return Vec::new() };
+        for pending in &self.pending {
+            let object = &self.objects[pending.slot.index()];
+            if object.x.is_nan() {
+                watch.watch(pending.slot, object.time);
+            }
+        }
+        let gone = watch.silent(end, |slot| self.objects[slot.index()].time);
+        for &slot in &gone {
+            let id = self.id(slot);
+            let object = std::mem::replace(&mut self.objects[slot.index()], NOBODY);
+            if !object.x.is_nan() {
+                to.by_key(Key::of_f64(object.x)).left.push((id, None));
+            }
+            if object.row != NO_ROW {
+                self.pending[object.row as usize].at = NOWHERE;
+            }
+        }
+        gone
+    }
+
+    fn id(&self, slot: Slot) -> u32 {
+        let id = u64::from(slot.0) * u64::from(self.lanes) + u64::from(self.lane);
+        u32::try_from(id).expect("fewer than 2^32 objects")
+    }
+
+    /// Tells the shards what became of the objects that reported.
+    fn tell(&mut self, to: &mut Routes<'_, PositionOps>) {
+        let pending = std::mem::take(&mut self.pending);
+        let table = to.table();
+        to.to_all().for_each(|ops| ops.reserve(pending.len() / table.len()));
+        for &Pending { slot, at } in &pending {
+            if at.x.is_nan() {
+                continue;
+            }
+            let id = self.id(slot);
+            let object = &mut self.objects[slot.index()];
+            object.row = NO_ROW;
+            let was = std::mem::replace(&mut object.x, at.x);
+            let shard = shard_of(table, at.x);
+            let shard_was = if was.is_nan() { None } else { Some(shard_of(table, was)) };
+            if shard_was == Some(shard) {
+                to.to(shard).moved(id, at);
+                continue;
+            }
+            if let Some(shard_was) = shard_was {
+                to.to(shard_was).left.push((id, Some(shard)));
+            }
+            to.to(shard).entered(id, self.names.name(slot), at);
+        }
+        self.pending = pending;
+        self.pending.clear();
+    }
+}
+
+/// The position of an object that is gone.
+const NOWHERE: Coord = Coord { x: f64::NAN, y: f64::NAN };
+
+#[inline]
+fn shard_of(table: &ShardTable, x: f64) -> usize {
+    if table.len() == 1 { 0 } else { table.shard_of(Key::of_f64(x)) }
+}
+
+impl PositionOps {
+    fn reserve(&mut self, rows: usize) {
+        self.moved.reserve(rows);
+        self.moved_to.reserve(rows);
+    }
+
+    fn moved(&mut self, id: u32, at: Coord) {
+        self.moved.push(id);
+        self.moved_to.push(at);
+    }
+
+    fn entered(&mut self, id: u32, name: &str, at: Coord) {
+        self.entered.push(id);
+        self.entered_names.push(name);
+        self.entered_at.push(at);
+    }
+}
+
+impl<S: Space> Router for PositionRouter<S> {
+    type Batch = PositionBatch;
+    type Ops = PositionOps;
+
+    /// Rejects reports without a name, at a time that does not print, or at a position that is not in
+    /// the space.
+    fn route(&mut self, _: Epoch, batch: PositionBatch, to: &mut Routes<'_, PositionOps>) {
+        for command in &batch.commands {
+            to.to_all().for_each(|ops| ops.commands.push(command.clone()));
+        }
+        let mut found = std::mem::take(&mut self.found);
+        found.clear();
+        self.names.slots(batch.names.iter(), &mut found);
+        self.read_ahead(&found);
+        for ((name, time, at), &found) in batch.reports().zip(&found) {
+            let fit = !name.is_empty() && Timestamp::from_millis(time.as_millis()).is_ok();
+            match S::check(at) {
+                Ok(at) if fit && self.lane < self.lanes => {
+                    let slot = self.slot(name, found);
+                    if !self.report(slot, time, at) {
+                        take_back(to.counts).late += 1;
+                    }
+                }
+                _ => take_back(to.counts).rejected += 1,
+            }
+        }
+        self.found = found;
+    }
+
+    fn end_epoch(&mut self, _: Epoch, end: Timestamp, to: &mut Routes<'_, PositionOps>) {
+        let gone = self.expire(end, to);
+        self.tell(to);
+        for &slot in &gone {
+            self.names.remove(slot);
+        }
+        self.free.extend(gone);
+    }
+
+    fn snapshot(&self) -> Vec<u8> {
+        let mut names = NameColumn::with_capacity(self.objects.len());
+        (0..self.objects.len()).for_each(|slot| names.push(self.names.name(Slot(slot as u32))));
+        wire::encode(&RouterState {
+            names,
+            times: self.objects.iter().map(|object| object.time).collect(),
+            x: self.objects.iter().map(|object| object.x).collect(),
+            free: self.free.iter().map(|slot| slot.0).collect(),
+        })
+    }
+
+    fn restore(&mut self, state: &[u8]) -> Result<(), DecodeError> {
+        let state: RouterState = wire::decode(state)?;
+        if let Some(flaw) = flaw(&state) {
+            return Err(DecodeError::Value(flaw.to_owned()));
+        }
+        let objects = state.times.iter().zip(&state.x);
+        self.objects = objects.map(|(&time, &x)| LastReport { time, x, row: NO_ROW }).collect();
+        for (slot, name) in (0..).map(Slot).zip(state.names.iter()) {
+            if self.names.slot(name).is_some() {
+                return Err(DecodeError::Value("two objects of one name".to_owned()));
+            }
+            if name.is_empty() {
+                self.names.label(slot, name);
+                continue;
+            }
+            self.names.intern_at(slot, name);
+            if let Some(watch) = &mut self.watch {
+                watch.watch(slot, self.objects[slot.index()].time);
+            }
+        }
+        self.free = state.free.into_iter().map(Slot).collect();
+        Ok(())
+    }
+}
+
+/// What is wrong with a state.
+fn flaw(state: &RouterState) -> Option<&'static str> {
+    let rows = state.names.len();
+    if state.times.len() != rows || state.x.len() != rows {
+        return Some("columns that differ in length");
+    }
+    let mut free = state.free.clone();
+    free.sort_unstable();
+    let nameless = (0..).zip(state.names.iter()).filter(|(_, name)| name.is_empty());
+    if !free.into_iter().eq(nameless.map(|(slot, _)| slot)) {
+        return Some("free slots that are not those without a name");
+    }
+    let homeless = state.names.iter().zip(&state.x).any(|(name, x)| name.is_empty() != x.is_nan());
+    homeless.then_some("an object without a position")
+}
+
+/// A record that was counted as applied is something else.
+fn take_back(counts: &mut RecordCounts) -> &mut RecordCounts {
+    counts.applied -= 1;
+    counts
+}

@@ -1,0 +1,114 @@
+//! What a shard says at the end of an epoch: the answers of its queries, where they are other lists
+//! than those told before.
+
+use dunlin_index::{Coord, Space};
+
+use super::message::Found;
+use super::output::{QueryAnswer, StandingOutput};
+use super::shard::StandingShard;
+use crate::question::Question;
+
+/// An object that may be in the answer of a query.
+#[derive(Clone, Debug)]
+pub(super) struct Candidate {
+    key: f64,
+    id: u32,
+    at: Coord,
+    name: String,
+}
+
+impl Candidate {
+    pub(super) fn new(found: &Found, name: &str) -> Self {
+        Self { key: found.key, id: found.id, at: found.at(), name: name.to_owned() }
+    }
+}
+
+impl<S: Space> StandingShard<S> {
+    /// Tells the answers that are other lists than before, in order of queries.
+    pub(super) fn tell(&mut self, out: &mut Vec<StandingOutput>) {
+        let mut numbers = Vec::new();
+        self.queries.reordered(&mut numbers);
+        if !(self.told.is_empty() && self.spread.is_empty() && self.emptied.is_empty()) {
+            let others = self.told.keys().chain(self.spread.keys()).chain(&self.emptied);
+            numbers.extend(others.map(|&number| number as usize));
+            numbers.sort_unstable();
+            numbers.dedup();
+        }
+        out.reserve(numbers.len());
+        for number in numbers {
+            let number = number as u32;
+            if let Some(others) = self.spread.remove(&number) {
+                self.tell_spread(number, others, out);
+            } else if self.emptied.remove(&number) {
+                out.push(StandingOutput::Answer(self.answer_of(number)));
+            } else if self.is_news(number) {
+                out.push(StandingOutput::Answer(self.own_answer(number)));
+            }
+        }
+    }
+
+    /// Whether a query whose objects are all here has another list of them than it told. From now on
+    /// what it told is its answer here.
+    fn is_news(&mut self, number: u32) -> bool {
+        let Some(told) = self.told.remove(&number) else { return true };
+        let answer = self.queries.answer(number as usize).iter().map(|member| member.slot.0);
+        told.is_none_or(|told| !answer.eq(told))
+    }
+
+    /// Merges the answer here with the objects of other shards.
+    fn tell_spread(&mut self, number: u32, others: Vec<Candidate>, out: &mut Vec<StandingOutput>) {
+        let all = self.merge_candidates(number, others);
+        let ids: Vec<u32> = all.iter().map(|candidate| candidate.id).collect();
+        let before = self.queries.answer_before(number).iter().map(|member| member.slot.0);
+        let is_news = match self.told.get(&number) {
+            Some(told) => told.as_ref() != Some(&ids),
+            None => !before.eq(ids.iter().copied()),
+        };
+        self.told.insert(number, Some(ids));
+        if is_news {
+            let has_distances = self.queries.has_distances(number as usize);
+            let mut answer = self.answer_of(number);
+            for Candidate { key, at, name, .. } in &all {
+                answer.push(name, has_distances.then(|| S::distance(*key)), *at);
+            }
+            out.push(StandingOutput::Answer(answer));
+        }
+    }
+
+    fn merge_candidates(&self, number: u32, mut all: Vec<Candidate>) -> Vec<Candidate> {
+        let members = self.queries.answer(number as usize).iter();
+        all.extend(members.map(|member| Candidate {
+            key: member.key,
+            id: member.slot.0,
+            at: self.queries.position_of(member),
+            name: self.queries.names().name(member.slot).to_owned(),
+        }));
+        all.sort_unstable_by(|a, b| {
+            a.key.total_cmp(&b.key).then_with(|| a.name.as_bytes().cmp(b.name.as_bytes()))
+        });
+        if let Some(Question::Knn { k, .. }) = self.catalog.get(number).map(|it| &it.question) {
+            all.truncate(*k);
+        }
+        all
+    }
+
+    /// An answer without an object.
+    fn answer_of(&self, number: u32) -> QueryAnswer {
+        let id = self.catalog.get(number).map(|query| query.id.clone()).unwrap_or_default();
+        QueryAnswer { query: number, id, ..QueryAnswer::default() }
+    }
+
+    /// The answer of a query whose objects are all here.
+    fn own_answer(&self, number: u32) -> QueryAnswer {
+        let has_distances = self.queries.has_distances(number as usize);
+        let members = self.queries.answer(number as usize);
+        let mut answer = self.answer_of(number);
+        answer.reserve(members.len(), has_distances);
+        for member in members {
+            let distance = has_distances.then(|| S::distance(member.key));
+            let name = self.queries.names().name(member.slot);
+            answer.push(name, distance, self.queries.position_of(member));
+        }
+        answer
+    }
+}
