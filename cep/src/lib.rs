@@ -24,7 +24,9 @@ mod exact;
 mod lists;
 mod maximal;
 mod refine;
+mod share;
 mod span;
+mod window;
 
 pub use bitmask::Bitmask;
 pub use coomine::CooMine;
