@@ -2,10 +2,11 @@
 //!
 //! The watermark is the greatest event time so far less the allowed lateness. An event behind it is
 //! late and counted; any other waits until the watermark has passed it. Events older than τ are let
-//! go.
+//! go. [`topology`](crate::topology) is the same by name and for several shards.
 
 use dunlin_index::{Event, EventStore, Slot};
 use dunlin_stream::{Epoch, Operator, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use crate::miner::Miner;
 use crate::report::Report;
@@ -37,7 +38,7 @@ pub struct CooccurrenceOperator<M> {
 }
 
 /// What became of events.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     /// Events that were taken.
     pub taken: u64,
@@ -47,6 +48,16 @@ pub struct Counts {
     pub late: u64,
     /// Events whose search was cut short: some of the sets that they complete are not told.
     pub cut: u64,
+}
+
+impl Counts {
+    /// Adds other counts.
+    pub fn add(&mut self, other: Self) {
+        self.taken += other.taken;
+        self.repeated += other.repeated;
+        self.late += other.late;
+        self.cut += other.cut;
+    }
 }
 
 impl<M: Miner> CooccurrenceOperator<M> {

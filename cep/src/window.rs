@@ -27,7 +27,7 @@ const READ_AHEAD: usize = 32;
 const SWEEPS_PER_TAU: i64 = 8;
 
 /// Events that are pending, and those that are not expired.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct EventWindow {
     rule: Rule,
     store: EventStore,
@@ -39,10 +39,6 @@ impl EventWindow {
     pub(crate) fn new(rule: Rule) -> Self {
         let (store, pending, arrivals) = (EventStore::default(), Vec::new(), Vec::new());
         Self { rule, store, pending, arrivals }
-    }
-
-    pub(crate) fn rule(&self) -> &Rule {
-        &self.rule
     }
 
     /// The events that count.
@@ -104,11 +100,40 @@ impl EventWindow {
         }
     }
 
+    /// The events that may count yet when the watermark is at `watermark`, stream by stream.
+    pub(crate) fn unexpired(&self, watermark: Timestamp) -> impl Iterator<Item = Event> {
+        let from = Span::before(watermark, &self.rule).from;
+        self.store.rings().flat_map(move |(stream, ring)| {
+            let passages = ring.between(from, Timestamp::END).iter();
+            passages.map(move |p| Event { time: p.time, stream, object: p.object })
+        })
+    }
+
+    /// Lets go what cannot count any more when the watermark is at `watermark`.
+    pub(crate) fn expire(&mut self, watermark: Timestamp) {
+        let oldest = Span::before(watermark, &self.rule).from;
+        self.store.expire(oldest, self.sweep_ms());
+    }
+
+    /// Takes over the events of another window that is empty as yet: those that were stored there,
+    /// in any order, and those that were pending.
+    pub(crate) fn fill(&mut self, mut stored: Vec<Event>, pending: Vec<Event>) {
+        stored.sort_unstable();
+        for event in stored {
+            self.store.insert(event);
+        }
+        self.pending = pending;
+    }
+
+    fn sweep_ms(&self) -> i64 {
+        self.rule.tau_ms / SWEEPS_PER_TAU + 1
+    }
+
     /// Stores events, all of their times.
     fn insert(&mut self, events: &[Event]) {
-        let Self { rule, store, arrivals, .. } = self;
-        let oldest = Span::before(events[0].time, rule).from;
-        store.expire(oldest, rule.tau_ms / SWEEPS_PER_TAU + 1);
+        let oldest = Span::before(events[0].time, &self.rule).from;
+        self.store.expire(oldest, self.sweep_ms());
+        let Self { store, arrivals, .. } = self;
         arrivals.clear();
         for events in events.chunks(READ_AHEAD) {
             store.read_ahead(events);
