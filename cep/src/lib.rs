@@ -10,6 +10,7 @@
 //! | DIMine, Apriori on an inverted index | [`dimine`] |
 //! | MatrixMine, pair by pair | [`matrixmine`] |
 //! | mining as an operator of a stream | [`operator`] |
+//! | mining by name, in lanes and shards | [`topology`] |
 
 pub mod bitmask;
 pub mod coomine;
@@ -19,12 +20,15 @@ pub mod miner;
 pub mod operator;
 pub mod report;
 pub mod rule;
+pub mod topology;
 
 mod exact;
 mod lists;
 mod maximal;
 mod refine;
+mod share;
 mod span;
+mod window;
 
 pub use bitmask::Bitmask;
 pub use coomine::CooMine;
@@ -34,3 +38,4 @@ pub use miner::{Arrival, Miner};
 pub use operator::{CooccurrenceOperator, Counts, EventBatch};
 pub use report::{Occurrence, Report};
 pub use rule::{ReportKind, Rule, RuleError};
+pub use topology::{CooccurrenceTopology, NamedReport, PassageBatch};

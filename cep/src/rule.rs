@@ -57,7 +57,7 @@ pub enum RuleError {
     /// A span is negative or absurd.
     #[error("{name} must be between 0 and 100 years, not {ms} ms")]
     Span {
-        /// xi or tau.
+        /// xi, tau or lateness.
         name: &'static str,
         /// What was given.
         ms: i64,
@@ -81,6 +81,12 @@ pub enum RuleError {
     },
 }
 
+impl RuleError {
+    pub(crate) fn check_span(name: &'static str, ms: i64) -> Result<(), Self> {
+        if (0..=SPAN_MS_MAX).contains(&ms) { Ok(()) } else { Err(Self::Span { name, ms }) }
+    }
+}
+
 impl Rule {
     /// A rule for sets of any size, told when closed.
     #[must_use]
@@ -94,11 +100,8 @@ impl Rule {
     /// # Errors
     /// A span that is negative or beyond a hundred years, θ = 0, sizes that no set has.
     pub fn check(&self) -> Result<(), RuleError> {
-        for (name, ms) in [("xi", self.xi_ms), ("tau", self.tau_ms)] {
-            if !(0..=SPAN_MS_MAX).contains(&ms) {
-                return Err(RuleError::Span { name, ms });
-            }
-        }
+        RuleError::check_span("xi", self.xi_ms)?;
+        RuleError::check_span("tau", self.tau_ms)?;
         if self.theta == 0 {
             return Err(RuleError::Theta);
         }

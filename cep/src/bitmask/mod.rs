@@ -22,12 +22,15 @@ mod rows;
 mod search;
 mod witness;
 
+use std::iter::once;
+
 use dunlin_index::EventStore;
 use rayon::prelude::*;
 
 use crate::miner::{Arrival, Miner};
 use crate::report::Report;
 use crate::rule::Rule;
+use crate::share::{Share, Whole};
 use bits::Bits;
 use gather::Surroundings;
 use rows::Row;
@@ -61,13 +64,27 @@ impl Miner for Bitmask {
         arrivals: &[Arrival],
         out: &mut Vec<Report>,
     ) -> u64 {
+        self.mine_share((store, rule), arrivals, &Whole, out)
+    }
+}
+
+impl Bitmask {
+    /// As [`Miner::mine`], but tells the sets of a share only, and counts only those cut arrivals
+    /// whose object the share owns.
+    pub(crate) fn mine_share(
+        &mut self,
+        (store, rule): (&EventStore, &Rule),
+        arrivals: &[Arrival],
+        share: &impl Share,
+        out: &mut Vec<Report>,
+    ) -> u64 {
         if rayon::current_num_threads() == 1 || arrivals.len() <= PIECE {
-            self.scratch.take(store, rule, arrivals);
+            self.scratch.take(store, rule, arrivals, share);
             out.append(&mut self.scratch.out);
             return std::mem::take(&mut self.scratch.cut);
         }
         let look = |scratch: &mut Scratch, arrivals: &[Arrival]| {
-            scratch.take(store, rule, arrivals);
+            scratch.take(store, rule, arrivals, share);
             (std::mem::take(&mut scratch.out), std::mem::take(&mut scratch.cut))
         };
         let pieces = arrivals.par_chunks(PIECE).map_init(Scratch::default, look);
@@ -77,31 +94,38 @@ impl Miner for Bitmask {
 }
 
 impl Scratch {
-    fn take(&mut self, store: &EventStore, rule: &Rule, arrivals: &[Arrival]) {
+    fn take(&mut self, store: &EventStore, rule: &Rule, arrivals: &[Arrival], share: &impl Share) {
         for arrivals in arrivals.chunks(gather::READ_AHEAD) {
             let all = gather::all_together(store, rule, arrivals);
             for (arrival, together) in arrivals.iter().zip(all) {
-                if self.around.look(store, rule, arrival, together) {
-                    self.complete(rule, arrival);
+                let object = arrival.event.object;
+                let may_tell = together.iter().any(|p| share.may_begin(p.object, object));
+                if may_tell && self.around.look(store, rule, arrival, together) {
+                    self.complete(rule, arrival, share);
                 }
             }
         }
     }
 
-    fn complete(&mut self, rule: &Rule, arrival: &Arrival) {
+    fn complete(&mut self, rule: &Rule, arrival: &Arrival, share: &impl Share) {
         let Self { around, narrow, wide, stack, out, cut } = self;
+        let object = arrival.event.object;
+        let mut objects = once(object).chain(around.members.iter().map(|member| member.object));
+        if !objects.any(|first| share.may_begin(first, object)) {
+            return;
+        }
         let is_whole = if around.members.len() <= 64 {
-            complete(rule, arrival, around, narrow, stack, out)
+            complete((rule, share), arrival, around, narrow, stack, out)
         } else {
-            complete(rule, arrival, around, wide, stack, out)
+            complete((rule, share), arrival, around, wide, stack, out)
         };
-        *cut += u64::from(!is_whole);
+        *cut += u64::from(!is_whole && share.owns(object));
     }
 }
 
 /// Tells the sets that an arrival completes: the heart. Says whether that was all.
 fn complete<B: Bits>(
-    rule: &Rule,
+    (rule, share): (&Rule, &impl Share),
     arrival: &Arrival,
     around: &Surroundings,
     rows: &mut Vec<Row<B>>,
@@ -120,6 +144,11 @@ fn complete<B: Bits>(
         }
     }
     let is_whole = search.run(open);
-    out.extend(search.found.iter().map(|set| witness::report(around, rule, event, set)));
+    let is_told = |set: &&B| {
+        let others = around.members.iter().enumerate().filter(|(bit, _)| set.contains(*bit));
+        share.tells(once(event.object).chain(others.map(|(_, member)| member.object)))
+    };
+    let told = search.found.iter().filter(is_told);
+    out.extend(told.map(|set| witness::report(around, rule, event, set)));
     is_whole
 }

@@ -41,6 +41,13 @@ proptest! {
                     .collect();
                 prop_assert_eq!(found, live);
             }
+            let rings = store.rings().flat_map(|(stream, ring)| {
+                let passages = ring.between(at(before), Timestamp::END).iter();
+                passages.map(move |p| Event { time: p.time, stream, object: p.object })
+            });
+            let mut live = listed(&events, |_| true, before);
+            live.sort_by_key(|event| event.stream);
+            prop_assert_eq!(rings.collect::<Vec<_>>(), live);
             for (event, &number) in events.iter().zip(&numbers) {
                 if event.time < at(before) {
                     continue;

@@ -92,6 +92,12 @@ impl EventStore {
         &self.rings[stream.index()]
     }
 
+    /// The streams that ever had an event, each with its events.
+    pub fn rings(&self) -> impl Iterator<Item = (Slot, &Ring)> {
+        let slot = |stream| Slot(u32::try_from(stream).expect("streams have slots"));
+        self.rings.iter().enumerate().map(move |(stream, ring)| (slot(stream), ring))
+    }
+
     /// The events of an object in all streams, by time; expired ones may still be among them.
     #[must_use]
     #[inline]
