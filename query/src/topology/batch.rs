@@ -86,6 +86,11 @@ impl PositionBatch {
         self.y.push(at.y);
     }
 
+    /// Gives all reports one event time.
+    pub fn fill_times(&mut self, time: Timestamp) {
+        self.times.fill(time);
+    }
+
     /// Adds a command.
     pub fn command(&mut self, command: Command) {
         self.commands.push(command);
