@@ -5,6 +5,8 @@
 //! slots.
 
 use geo::Coord;
+use rayon::prelude::*;
+use smallvec::SmallVec;
 
 use super::balance;
 use super::directory::Directory;
@@ -16,6 +18,11 @@ use crate::names::Slot;
 /// Movers that are looked up together: more, more reads at a time; fewer, more of what was read is
 /// still in the cache when it is used.
 const BATCH: usize = 256;
+/// Movers that are handed to threads together, and from how many on.
+const SHARED_BATCH: usize = 16 * 1_024;
+const SHARED_MIN: usize = 4 * 1_024;
+/// The most threads that share the strips: each looks at all movers for its own.
+const SHARERS_MAX: usize = 8;
 
 /// A strip and a cell in it.
 type Place = (u32, u32);
@@ -30,32 +37,62 @@ pub(super) struct Move {
 }
 
 impl StripIndex {
+    /// Moves objects one by one. Threads share the strips, not the movers: in each strip things
+    /// happen in the movers' order, however many threads there are.
     pub(super) fn move_in_place(&mut self, slots: &[Slot], to: &[Coord]) {
+        let is_shared = slots.len() >= SHARED_MIN && rayon::current_num_threads() > 1;
+        let batch_len = if is_shared { SHARED_BATCH } else { BATCH };
         let mut batch = std::mem::take(&mut self.batch);
-        for (slots, to) in slots.chunks(BATCH).zip(to.chunks(BATCH)) {
+        for (slots, to) in slots.chunks(batch_len).zip(to.chunks(batch_len)) {
             self.write_positions(slots, to, &mut batch);
-            self.place(&mut batch);
-            self.read_ahead(&batch);
-            for done in 0..batch.len() {
-                if self.move_one(batch[done]) {
-                    // A strip was built anew and has other cells.
-                    self.place(&mut batch[done + 1..]);
-                }
+            if is_shared {
+                batch.par_chunks_mut(BATCH).for_each(|moves| self.place(moves));
+                self.move_shared(&batch);
+            } else {
+                self.place(&mut batch);
+                let part = Part { first: 0, strips: &mut self.strips, rebuilt: SmallVec::new() };
+                part.carry_out(&batch, &mut self.scratch);
             }
         }
         self.batch = batch;
     }
 
+    /// Carries out moves, each thread those in its strips.
+    fn move_shared(&mut self, batch: &[Move]) {
+        let sharers = rayon::current_num_threads().min(SHARERS_MAX);
+        let share = self.len / sharers + 1;
+        let (mut parts, mut rest, mut first) = (Vec::new(), &mut self.strips[..], 0);
+        while !rest.is_empty() {
+            let mut held = 0;
+            let count = rest.iter().take_while(|strip| {
+                let is_open = held < share;
+                held += strip.len();
+                is_open
+            });
+            let (strips, others) = rest.split_at_mut(count.count());
+            let next = first + strips.len();
+            parts.push(Part { first, strips, rebuilt: SmallVec::new() });
+            (rest, first) = (others, next);
+        }
+        parts
+            .into_par_iter()
+            .with_max_len(1)
+            .for_each(|part| part.carry_out(batch, &mut BuildScratch::default()));
+    }
+
     fn write_positions(&mut self, slots: &[Slot], to: &[Coord], batch: &mut Vec<Move>) {
-        // Read ahead, as below.
-        let touch = |seen: u64, slot: &Slot| seen ^ self.positions[slot.index()].x.to_bits();
-        std::hint::black_box(slots.iter().fold(0, touch));
         batch.clear();
-        batch.extend(slots.iter().zip(to).map(|(&slot, &at)| {
-            let from = std::mem::replace(&mut self.positions[slot.index()], at);
-            let from = (from.x as f32, from.y as f32);
-            Move { from, row: Row::new(at, slot), old: (0, 0), new: (0, 0) }
-        }));
+        for (slots, to) in slots.chunks(BATCH).zip(to.chunks(BATCH)) {
+            // Read ahead, as below.
+            let touch = |seen: u64, slot: &Slot| seen ^ self.positions[slot.index()].x.to_bits();
+            std::hint::black_box(slots.iter().fold(0, touch));
+            batch.extend(slots.iter().zip(to).map(|(&slot, &at)| {
+                let from = std::mem::replace(&mut self.positions[slot.index()], at);
+                self.len += usize::from(from.x.is_nan());
+                let from = (from.x as f32, from.y as f32);
+                Move { from, row: Row::new(at, slot), old: (0, 0), new: (0, 0) }
+            }));
+        }
     }
 
     /// Finds the strips and cells of moves.
@@ -71,43 +108,79 @@ impl StripIndex {
             new.1 = self.strips[new.0 as usize].cell(row.y) as u32;
         }
     }
+}
+
+/// Neighbouring strips, while moves are carried out in them.
+struct Part<'a> {
+    /// The number of the first.
+    first: usize,
+    strips: &'a mut [Strip],
+    /// Those that were built anew: they have other cells than when the moves were placed.
+    rebuilt: SmallVec<[usize; 8]>,
+}
+
+impl Part<'_> {
+    /// Carries out, of moves, what happens in these strips.
+    fn carry_out(mut self, batch: &[Move], scratch: &mut BuildScratch) {
+        for moves in batch.chunks(BATCH) {
+            self.read_ahead(moves);
+            moves.iter().for_each(|next| self.move_one(next, scratch));
+        }
+    }
+
+    /// The strip, counted from the first, and the cell of a place; `None` if it is not here.
+    #[inline]
+    fn here(&self, (strip, cell): Place, y: f32) -> Option<(usize, usize)> {
+        let strip = (strip as usize).wrapping_sub(self.first);
+        if strip >= self.strips.len() {
+            return None;
+        }
+        let is_placed = self.rebuilt.is_empty() || !self.rebuilt.contains(&strip);
+        Some((strip, if is_placed { cell as usize } else { self.strips[strip].cell(y) }))
+    }
 
     /// Reads what the moves will read, and does nothing with it: memory answers many such reads at
     /// a time, while a move would wait for one after the other. The shorter the loops, the more
     /// reads are under way; so the cells are looked up in one and the rows read in the next.
-    fn read_ahead(&self, batch: &[Move]) {
+    fn read_ahead(&self, moves: &[Move]) {
         let mut first_rows = [(0, 0); 2 * BATCH];
         let (mut count, mut seen) = (0, 0);
-        for &Move { old, new, .. } in batch {
-            first_rows[count] = (old.0, self.strips[old.0 as usize].first_row(old.1 as usize));
-            count += 1;
-            if old != new {
-                first_rows[count] = (new.0, self.strips[new.0 as usize].first_row(new.1 as usize));
+        for next in moves {
+            let old = self.here(next.old, next.from.1);
+            let new = self.here(next.new, next.row.y);
+            for (strip, cell) in old.into_iter().chain(new.filter(|_| next.old != next.new)) {
+                first_rows[count] = (strip, self.strips[strip].first_row(cell));
                 count += 1;
-                seen ^= self.strips[old.0 as usize].cell_len(old.1 as usize);
-                seen ^= self.strips[new.0 as usize].cell_len(new.1 as usize);
+                if next.old != next.new {
+                    seen ^= self.strips[strip].cell_len(cell);
+                }
             }
         }
-        let touch = |&(strip, row): &Place| self.strips[strip as usize].touch(row);
+        let touch = |&(strip, row): &(usize, u32)| self.strips[strip].touch(row);
         let rows = first_rows[..count].iter().map(touch);
         std::hint::black_box(rows.fold(seen, |seen, row| seen ^ row));
     }
 
-    /// Carries out a move; says whether a strip was built anew for it.
+    /// Carries out, of a move, what happens here.
     #[inline]
-    fn move_one(&mut self, next: Move) -> bool {
-        let Move { from, row, old, new } = next;
-        if from.0.is_nan() {
-            self.len += 1;
-        } else if old == new {
-            self.strips[new.0 as usize].overwrite(new.1 as usize, row);
-            return false;
-        } else {
-            self.strips[old.0 as usize].remove(old.1 as usize, row.slot);
+    fn move_one(&mut self, next: &Move, scratch: &mut BuildScratch) {
+        let old = self.here(next.old, next.from.1).filter(|_| !next.from.0.is_nan());
+        let new = self.here(next.new, next.row.y);
+        if let (true, Some((strip, cell))) = (old == new, new) {
+            return self.strips[strip].overwrite(cell, next.row);
         }
-        self.strips[new.0 as usize].insert(new.1 as usize, row, &mut self.scratch)
+        if let Some((strip, cell)) = old {
+            self.strips[strip].remove(cell, next.row.slot);
+        }
+        if let Some((strip, cell)) = new
+            && self.strips[strip].insert(cell, next.row, scratch)
+        {
+            self.rebuilt.push(strip);
+        }
     }
+}
 
+impl StripIndex {
     pub(super) fn remove_in_place(&mut self, slot: Slot) {
         let Some(at) = self.position(slot) else { return };
         let strip = &mut self.strips[self.directory.locate(at.x as f32)];

@@ -93,6 +93,9 @@ const STRIP_TARGET_MIN: usize = 32;
 /// A move in place costs about as much as rebuilding this many objects in a pass.
 const IN_PLACE_COST: usize = 4;
 
+/// Epochs without a rebuild after which its working memory, 16 bytes per object, is given back.
+const STAGING_EPOCHS: usize = 16;
+
 /// Moving objects in dynamic strips; see the module documentation.
 ///
 /// ```
@@ -117,6 +120,8 @@ pub struct StripIndex {
     tuned_for: Option<usize>,
     layout_version: u64,
     staging: rebuild::Staging,
+    /// Epochs since `staging` was used.
+    calm_epochs: usize,
     scratch: BuildScratch,
     batch: Vec<in_place::Move>,
 }
@@ -145,6 +150,7 @@ impl StripIndex {
             tuned_for,
             layout_version: 0,
             staging: rebuild::Staging::default(),
+            calm_epochs: 0,
             scratch: BuildScratch::default(),
             batch: Vec::new(),
         };
@@ -161,8 +167,13 @@ impl StripIndex {
         assert_eq!(slots.len(), to.len(), "one position per slot");
         self.make_room_for(slots);
         if slots.len() * IN_PLACE_COST >= self.len {
+            self.calm_epochs = 0;
             self.rebuild(slots, to);
         } else {
+            self.calm_epochs += 1;
+            if self.calm_epochs == STAGING_EPOCHS {
+                self.staging = rebuild::Staging::default();
+            }
             self.move_in_place(slots, to);
         }
         self.restore_balance();

@@ -132,3 +132,41 @@ fn the_layout_version_tells_of_new_borders() {
     grid(&mut index, 5, |i| Coord { x: f64::from(i), y: 0.0 });
     assert_ne!(index.layout_version(), before);
 }
+
+#[test]
+fn threads_that_share_the_strips_do_the_same_as_one() {
+    let objects = 40_000u32;
+    let at = |slot: u32, turn: u32| {
+        let random = (slot ^ turn.wrapping_mul(7_919)).wrapping_mul(2_654_435_761);
+        // Some turns crowd everything into one corner, so that strips are built anew.
+        let spread = if turn % 3 == 2 { 50.0 } else { 5_000.0 };
+        let (x, y) = (random >> 16, random & 0xffff);
+        Coord { x: f64::from(x) / 65_536.0 * spread, y: f64::from(y) / 65_536.0 * spread }
+    };
+    let pool = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+    let mut indexes =
+        [1, 2, 3].map(|threads| (pool(threads).expect("a pool"), StripIndex::default()));
+    for turn in 0..12 {
+        let movers = if turn == 0 { objects - 9_000 } else { 6_000 };
+        // From the second turn on, some are new, and some move twice.
+        let slots = (0..movers).map(|i| Slot(i.wrapping_mul(2_531).wrapping_add(turn) % objects));
+        let mut slots: Vec<_> = slots.collect();
+        slots.extend_from_within(..movers as usize / 50);
+        let to: Vec<_> = (0..).zip(&slots).map(|(i, slot)| at(slot.0 ^ i, turn)).collect();
+        for (pool, index) in &mut indexes {
+            pool.install(|| index.apply(&slots, &to));
+            index.assert_valid();
+        }
+        let [(_, one), others @ ..] = &indexes;
+        for (_, other) in others {
+            assert_eq!(other.directory.lowers(), one.directory.lowers());
+            for strip in 0..one.strip_count() {
+                let rows = |index: &StripIndex| {
+                    let rows = index.rows(strip, Interval::ALL).iter();
+                    rows.filter(|row| !row.x.is_nan()).copied().collect::<Vec<_>>()
+                };
+                assert_eq!(rows(other), rows(one), "strip {strip} in turn {turn}");
+            }
+        }
+    }
+}

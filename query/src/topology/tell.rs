@@ -2,11 +2,21 @@
 //! than those told before.
 
 use dunlin_index::{Coord, Space};
+use rayon::prelude::*;
 
 use super::message::Found;
 use super::output::{QueryAnswer, StandingOutput};
 use super::shard::StandingShard;
 use crate::question::Question;
+
+/// An answer to be told: one whose objects are all here is yet to be written out.
+enum News {
+    Own(u32),
+    Made(QueryAnswer),
+}
+
+/// Answers written out by one piece of parallel work.
+const PIECE: usize = 64;
 
 /// An object that may be in the answer of a query.
 #[derive(Clone, Debug)]
@@ -34,17 +44,24 @@ impl<S: Space> StandingShard<S> {
             numbers.sort_unstable();
             numbers.dedup();
         }
-        out.reserve(numbers.len());
+        let mut news = Vec::with_capacity(numbers.len());
         for number in numbers {
             let number = number as u32;
             if let Some(others) = self.spread.remove(&number) {
-                self.tell_spread(number, others, out);
+                news.extend(self.merged(number, others).map(News::Made));
             } else if self.emptied.remove(&number) {
-                out.push(StandingOutput::Answer(self.answer_of(number)));
+                news.push(News::Made(self.answer_of(number)));
             } else if self.is_news(number) {
-                out.push(StandingOutput::Answer(self.own_answer(number)));
+                news.push(News::Own(number));
             }
         }
+        let make = |news| match news {
+            News::Own(number) => self.own_answer(number),
+            News::Made(answer) => answer,
+        };
+        out.par_extend(
+            news.into_par_iter().with_min_len(PIECE).map(make).map(StandingOutput::Answer),
+        );
     }
 
     /// Whether a query whose objects are all here has another list of them than it told. From now on
@@ -55,8 +72,8 @@ impl<S: Space> StandingShard<S> {
         told.is_none_or(|told| !answer.eq(told))
     }
 
-    /// Merges the answer here with the objects of other shards.
-    fn tell_spread(&mut self, number: u32, others: Vec<Candidate>, out: &mut Vec<StandingOutput>) {
+    /// The answer here merged with the objects of other shards, if it is another list than was told.
+    fn merged(&mut self, number: u32, others: Vec<Candidate>) -> Option<QueryAnswer> {
         let all = self.merge_candidates(number, others);
         let ids: Vec<u32> = all.iter().map(|candidate| candidate.id).collect();
         let before = self.queries.answer_before(number).iter().map(|member| member.slot.0);
@@ -65,14 +82,15 @@ impl<S: Space> StandingShard<S> {
             None => !before.eq(ids.iter().copied()),
         };
         self.told.insert(number, Some(ids));
-        if is_news {
-            let has_distances = self.queries.has_distances(number as usize);
-            let mut answer = self.answer_of(number);
-            for Candidate { key, at, name, .. } in &all {
-                answer.push(name, has_distances.then(|| S::distance(*key)), *at);
-            }
-            out.push(StandingOutput::Answer(answer));
+        if !is_news {
+            return None;
         }
+        let has_distances = self.queries.has_distances(number as usize);
+        let mut answer = self.answer_of(number);
+        for Candidate { key, at, name, .. } in &all {
+            answer.push(name, has_distances.then(|| S::distance(*key)), *at);
+        }
+        Some(answer)
     }
 
     fn merge_candidates(&self, number: u32, mut all: Vec<Candidate>) -> Vec<Candidate> {
