@@ -24,7 +24,7 @@ use dunlin::index::{Coord, Plane, SpaceKind};
 use dunlin::live::{Live, LiveOptions};
 use dunlin::query::topology::{Command, PositionBatch, StandingOutput, StandingTopology};
 use dunlin::stream::lane::Envelope;
-use dunlin::stream::log::{Entry, LocalLog, LocalOptions, Log};
+use dunlin::stream::log::Entry;
 use dunlin::stream::process::Committed;
 use dunlin::stream::{Engine, Epoch, Guarantee, Key, ShardTable, Strings, Timestamp, wire};
 
@@ -195,6 +195,9 @@ fn options(folder: &Path, guarantee: Guarantee) -> LiveOptions {
     options.guarantee = guarantee;
     options.lanes = LANES;
     options.credit_records = 300_000;
+    if std::env::var_os("DUNLIN_BENCH_SYNC").is_some_and(|it| it == "os") {
+        options.sync = dunlin::stream::log::SyncPolicy::Os;
+    }
     options
 }
 
@@ -351,7 +354,5 @@ fn restart(folder: &Path, batches: &[(usize, PositionBatch)]) -> Result<()> {
         opened.as_secs_f64(),
         answered.as_secs_f64()
     );
-    let log = LocalLog::open(folder.join("log"), &LocalOptions::default())?;
-    drop(log.lane("bench/out")?);
     Ok(())
 }
