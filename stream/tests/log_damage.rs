@@ -92,8 +92,11 @@ fn changed(folder: &Path, file: &Path, change: impl FnOnce(&mut File)) -> TempDi
     twin
 }
 
-/// What a log holds, lane by lane: (stamp, payload).
-fn contents(log: &LocalLog) -> Result<Vec<Vec<(i64, Vec<u8>)>>, LogError> {
+/// A stamp and a payload.
+type Row = (i64, Vec<u8>);
+
+/// What a log holds, lane by lane.
+fn contents(log: &LocalLog) -> Result<Vec<Vec<Row>>, LogError> {
     let lane = |name: &&str| {
         let lane = log.lane(name)?;
         assert_eq!(log.range(lane)?.start, 0, "nothing was let go");
@@ -286,6 +289,43 @@ fn what_follows_a_loss_in_an_older_journal_is_cut() {
             assert!(calls < history.len());
         }
     }
+}
+
+/// A process may end while it makes the folder.
+#[test]
+fn a_half_made_folder_becomes_a_log() {
+    let options = LocalOptions::default();
+    for (version, keyspaces) in [(None, false), (None, true), (Some(&b""[..]), true)]
+        .into_iter()
+        .chain([(Some(&b"FJ"[..]), true), (Some(&b"FJL\x03"[..]), true)])
+    {
+        let folder = tempfile::tempdir().expect("a folder");
+        fs::write(folder.path().join("lock"), b"").expect("a file");
+        fs::write(folder.path().join("0.jnl"), [0; 100]).expect("a file");
+        if keyspaces {
+            fs::create_dir_all(folder.path().join("keyspaces/0/tables")).expect("a folder");
+        }
+        if let Some(version) = version {
+            fs::write(folder.path().join("version"), version).expect("a file");
+        }
+        let log = LocalLog::open(folder.path(), &options).expect("nothing is lost");
+        let history = fill(&log, 10);
+        drop(log);
+        check(folder.path(), &options, &history).expect("a log");
+    }
+}
+
+/// The database would take all tables for left-overs.
+#[test]
+fn a_lost_list_of_tables_is_an_error_and_loses_no_more() {
+    let (folder, history) = closed(&tiny(), 40);
+    let (current, aside) = (folder.path().join("keyspaces/0/current"), folder.path().join("aside"));
+    fs::rename(&current, &aside).expect("a file");
+    let error = LocalLog::open(folder.path(), &tiny()).err().expect("the list is gone");
+    assert!(error.to_string().contains("list of tables"), "{error}");
+    fs::rename(&aside, &current).expect("a file");
+    let calls = check(folder.path(), &tiny(), &history).expect("it is back");
+    assert_eq!(calls, history.len());
 }
 
 #[test]

@@ -103,9 +103,12 @@ mod tests {
 
     use super::*;
 
-    /// Batches as the database writes them: items of (table, key, value).
-    fn journal(batches: &[Vec<(u64, Vec<u8>, Vec<u8>)>]) -> Vec<Vec<u8>> {
-        let item = |(table, key, value): &(u64, Vec<u8>, Vec<u8>)| {
+    /// A table, a key and a value.
+    type Item = (u64, Vec<u8>, Vec<u8>);
+
+    /// Batches as the database writes them.
+    fn journal(batches: &[Vec<Item>]) -> Vec<Vec<u8>> {
+        let item = |(table, key, value): &Item| {
             let (key_len, len) = (key.len() as u16, value.len() as u32);
             let mut bytes = vec![2, 0, 0];
             bytes.extend(table.to_le_bytes());
@@ -114,7 +117,7 @@ mod tests {
             bytes.extend([&key[..], value].concat());
             bytes
         };
-        let batch = |items: &Vec<_>| {
+        let batch = |items: &Vec<Item>| {
             let body: Vec<u8> = items.iter().flat_map(item).collect();
             let mut bytes = vec![1];
             bytes.extend((items.len() as u32).to_le_bytes());
@@ -132,7 +135,7 @@ mod tests {
         whole_batches(bytes, bytes.len() as u64).expect("memory can be read")
     }
 
-    fn batches() -> impl Strategy<Value = Vec<Vec<(u64, Vec<u8>, Vec<u8>)>>> {
+    fn batches() -> impl Strategy<Value = Vec<Vec<Item>>> {
         let bytes = || prop::collection::vec(any::<u8>(), 0..30);
         prop::collection::vec(prop::collection::vec((any::<u64>(), bytes(), bytes()), 1..4), 1..5)
     }

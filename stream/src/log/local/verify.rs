@@ -61,10 +61,15 @@ fn is_made(folder: &Path) -> Result<bool, LogError> {
 
 /// Removes what a process left that ended while it made the database: nothing was in it yet.
 fn clear_half_made(folder: &Path) -> Result<(), LogError> {
-    for name in ["version", "0.jnl"] {
-        if folder.join(name).try_exists()? {
-            fs::remove_file(folder.join(name))?;
+    let version = folder.join("version");
+    if version.try_exists()? {
+        if !MAGIC.starts_with(&fs::read(&version)?) {
+            return Ok(()); // not ours
         }
+        fs::remove_file(version)?;
+    }
+    if folder.join("0.jnl").try_exists()? {
+        fs::remove_file(folder.join("0.jnl"))?;
     }
     if folder.join("keyspaces").try_exists()? {
         fs::remove_dir_all(folder.join("keyspaces"))?;
