@@ -46,14 +46,17 @@ fn operations() -> impl Strategy<Value = Vec<Operation>> {
     prop::collection::vec(operation, 1..40)
 }
 
-/// Lanes in the order of their making: all that was ever appended, and the first number kept.
+/// Lanes in the order of their making.
 #[derive(Default)]
 struct Model {
-    lanes: Vec<(usize, Vec<(i64, Vec<u8>)>, u64)>,
+    lanes: Vec<ModelLane>,
 }
 
+/// Which lane it is, all that was ever appended to it, and the first number kept.
+type ModelLane = (usize, Vec<(i64, Vec<u8>)>, u64);
+
 impl Model {
-    fn find(&mut self, lane: usize) -> Option<&mut (usize, Vec<(i64, Vec<u8>)>, u64)> {
+    fn find(&mut self, lane: usize) -> Option<&mut ModelLane> {
         self.lanes.iter_mut().find(|(index, ..)| *index == lane)
     }
 
@@ -164,9 +167,9 @@ fn check(mut place: impl Place, operations: Vec<Operation>) -> Result<(), TestCa
         }
     }
     let log = place.reopen(log);
-    for lane in 0..LANES {
+    for (lane, &id) in lanes.iter().enumerate() {
         let from = model.find(lane).map_or(0, |(_, _, first)| *first);
-        let rows = read(&*log, lanes[lane], from, usize::MAX);
+        let rows = read(&*log, id, from, usize::MAX);
         prop_assert_eq!(rows, model.read(lane, from, usize::MAX));
     }
     Ok(())

@@ -15,10 +15,13 @@
 //! *Cost.* A batch is written twice, to the journal and when its table is written out; positions
 //! only grow, so tables are never merged. What is let go goes table by table (`retain.rs`).
 
+mod archive;
+mod journal;
 mod record;
 mod recover;
 mod retain;
 mod store;
+mod verify;
 
 use std::collections::BTreeMap;
 use std::ops::Range;

@@ -22,7 +22,7 @@ use fjall::{
     PersistMode, Slice,
 };
 
-use super::LocalOptions;
+use super::{LocalOptions, verify};
 use crate::log::{LaneId, LogError};
 
 /// Blocks of about this size are read and checked at once; a larger record is a block of its own.
@@ -105,7 +105,8 @@ fn index_key_of(key: &[u8]) -> Result<(LaneId, u64), LogError> {
 impl Store {
     /// Opens the database of a folder, a new one if there is none.
     pub(super) fn open(path: &Path, options: &LocalOptions) -> Result<Self, LogError> {
-        // The database reads damaged files with assertions here and there.
+        verify::prepare(path)?;
+        // What is damaged still may meet an assertion of the database.
         catch_unwind(AssertUnwindSafe(|| Self::open_unguarded(path, options)))
             .unwrap_or_else(|panic| Err(damaged(&panic_message(&*panic))))
     }
@@ -236,16 +237,19 @@ fn record_pair(guard: fjall::Guard) -> Result<(u64, Slice), LogError> {
 pub(super) fn error(error: fjall::Error) -> LogError {
     match error {
         fjall::Error::Io(error) | fjall::Error::Storage(fjall::LsmError::Io(error)) => error.into(),
-        fjall::Error::Locked => {
-            let what = "the log is open elsewhere; two cannot write it";
-            io::Error::new(io::ErrorKind::ResourceBusy, what).into()
-        }
+        fjall::Error::Locked => open_elsewhere(),
         fjall::Error::Poisoned => {
             let what = "an earlier write failed; the log takes no more until it is opened again";
             io::Error::other(what).into()
         }
         other => damaged(&other.to_string()),
     }
+}
+
+/// Somebody has the files open.
+pub(super) fn open_elsewhere() -> LogError {
+    let what = "the log is open elsewhere; two cannot write it";
+    io::Error::new(io::ErrorKind::ResourceBusy, what).into()
 }
 
 /// The files are not what was written.
