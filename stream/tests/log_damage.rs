@@ -6,6 +6,7 @@ mod places;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -19,9 +20,9 @@ const LANES: [&str; 3] = ["a", "b", "c"];
 type History = Vec<Vec<Batch>>;
 
 /// Appends some groups over all lanes; payloads differ in length and content.
-fn fill(log: &LocalLog, calls: usize) -> History {
+fn fill(log: &LocalLog, calls: Range<usize>) -> History {
     let mut history = History::new();
-    for call in 0..calls {
+    for call in calls {
         // Lanes come into being on the way.
         let lanes: Vec<LaneId> = LANES[..3.min(call / 8 + 1)]
             .iter()
@@ -46,11 +47,33 @@ fn fill(log: &LocalLog, calls: usize) -> History {
 fn closed(options: &LocalOptions, calls: usize) -> (TempDir, History) {
     let folder = tempfile::tempdir().expect("a folder");
     let log = LocalLog::open(folder.path(), options).expect("a log");
-    let history = fill(&log, calls);
+    let history = fill(&log, 0..calls);
     drop(log);
     // Journals are made longer than they are; opening them cuts them.
     drop(LocalLog::open(folder.path(), options).expect("a log"));
     (folder, history)
+}
+
+/// As [`closed`], with so many calls that the database has written some of them out as a table, which
+/// it does when it likes.
+fn closed_with_tables(options: &LocalOptions) -> (TempDir, History) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let log = LocalLog::open(folder.path(), options).expect("a log");
+    let mut history = fill(&log, 0..60);
+    while tables(folder.path()) == 0 {
+        assert!(history.len() < 20_000, "no table was written, so this shows nothing");
+        history.extend(fill(&log, history.len()..history.len() + 20));
+    }
+    drop(log);
+    drop(LocalLog::open(folder.path(), options).expect("a log"));
+    (folder, history)
+}
+
+/// How many tables of records there are.
+fn tables(folder: &Path) -> usize {
+    let is_table =
+        |path: &PathBuf| path.parent().is_some_and(|parent| parent.ends_with("keyspaces/1/tables"));
+    files(folder).iter().filter(|path| is_table(path)).count()
 }
 
 /// All files under a folder, by path.
@@ -193,26 +216,24 @@ fn a_journal_with_a_hole_leaves_a_beginning() {
 
 #[test]
 fn a_journal_cut_behind_tables_leaves_a_beginning() {
-    let (folder, history) = closed(&tiny(), 60);
+    let (folder, history) = closed_with_tables(&tiny());
     let journal = newest_journal(folder.path());
     let len = fs::metadata(&journal).expect("a journal").len();
-    let tables = files(folder.path())
-        .into_iter()
-        .filter(|path| path.parent().is_some_and(|parent| parent.ends_with("keyspaces/1/tables")));
-    assert!(tables.count() > 0, "no table was written, so this test shows nothing");
     for cut in sample(len, 100) {
         let twin = changed(folder.path(), &journal, |file| {
             file.set_len(cut).expect("a shorter file");
         });
-        check(twin.path(), &tiny(), &history).expect("a cut journal is a beginning");
+        let calls = check(twin.path(), &tiny(), &history).expect("a cut journal is a beginning");
+        assert!(calls > 0, "what is in tables is lost with the journal");
     }
 }
 
 #[test]
 fn a_flipped_bit_is_noticed() {
     let (mut errors, mut shorter, mut whole) = (0, 0, 0);
-    for options in [LocalOptions::default(), tiny()] {
-        let (folder, history) = closed(&options, 40);
+    let default = LocalOptions::default();
+    let cases = [(&default, closed(&default, 40)), (&tiny(), closed_with_tables(&tiny()))];
+    for (options, (folder, history)) in cases {
         for file in files(folder.path()) {
             let len = fs::metadata(&file).expect("a file").len();
             if len == 0 {
@@ -220,7 +241,7 @@ fn a_flipped_bit_is_noticed() {
             }
             for at in sample(len, 24).filter(|at| *at < len) {
                 let twin = changed(folder.path(), &file, |file| flip(file, 8 * at + at % 8));
-                match check(twin.path(), &options, &history) {
+                match check(twin.path(), options, &history) {
                     Err(error) => {
                         assert!(error.to_string().len() > 20, "{error}");
                         errors += 1;
@@ -243,7 +264,7 @@ fn flip(file: &mut File, bit: u64) {
 
 #[test]
 fn a_cut_file_is_noticed() {
-    let (folder, history) = closed(&tiny(), 40);
+    let (folder, history) = closed_with_tables(&tiny());
     let mut errors = 0;
     for file in files(folder.path()) {
         let len = fs::metadata(&file).expect("a file").len();
@@ -309,7 +330,7 @@ fn a_half_made_folder_becomes_a_log() {
             fs::write(folder.path().join("version"), version).expect("a file");
         }
         let log = LocalLog::open(folder.path(), &options).expect("nothing is lost");
-        let history = fill(&log, 10);
+        let history = fill(&log, 0..10);
         drop(log);
         check(folder.path(), &options, &history).expect("a log");
     }
@@ -338,6 +359,15 @@ fn an_open_log_cannot_be_opened_again() {
     };
     assert_eq!(error.kind(), std::io::ErrorKind::ResourceBusy);
     assert!(error.to_string().contains("open elsewhere"), "{error}");
+}
+
+#[test]
+fn a_name_too_long_for_the_files_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let log = LocalLog::open(folder.path(), &LocalOptions::default()).expect("a log");
+    log.lane(&"n".repeat(1024)).expect("a lane");
+    let error = log.lane(&"n".repeat(1025)).expect_err("too long");
+    assert!(error.to_string().contains("1024 at most"), "{error}");
 }
 
 #[test]

@@ -24,6 +24,7 @@ mod store;
 mod verify;
 
 use std::collections::BTreeMap;
+use std::io;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -39,7 +40,8 @@ use super::{Append, Entry, LaneId, Log, LogError};
 #[non_exhaustive]
 pub struct LocalOptions {
     /// Batches are collected in memory up to this many bytes and then written out as one table; up
-    /// to five times as many stay in memory. More: fewer and larger files, fewer stalls.
+    /// to five times as many stay in memory. More: fewer and larger files, fewer stalls. Counts
+    /// when the folder is made.
     pub memtable_bytes: u64,
     /// Bytes of read blocks that are kept in memory. More: faster reading of small batches again.
     pub cache_bytes: u64,
@@ -54,6 +56,8 @@ impl Default for LocalOptions {
 }
 
 /// Lanes in the files of one folder. Only one process at a time has it open.
+///
+/// A lane's name has 1024 bytes at most.
 ///
 /// After an append or a sync that failed with [`LogError::Io`] the log takes nothing more: drop it
 /// and open it again. Whether the batches of that append are there then is not known before.
@@ -104,6 +108,8 @@ struct Lane {
 }
 
 const NOWHERE: u64 = u64::MAX;
+/// The database's keys have an end.
+const NAME_BYTES_MAX: usize = 1024;
 
 impl Lane {
     fn empty(first: u64) -> Self {
@@ -200,6 +206,10 @@ impl LocalLog {
 
 impl Log for LocalLog {
     fn lane(&self, name: &str) -> Result<LaneId, LogError> {
+        if name.len() > NAME_BYTES_MAX {
+            let what = format!("a lane's name of {} bytes; {NAME_BYTES_MAX} at most", name.len());
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, what).into());
+        }
         let _writer = lock(&self.writer);
         let known = lock(&self.lanes);
         if let Some(&lane) = known.by_name.get(name) {
@@ -210,6 +220,7 @@ impl Log for LocalLog {
         let mut batch = self.store.batch();
         self.store.put_mark(&mut batch, Mark::Name(name), u64::from(lane.0));
         Store::commit(batch)?;
+        self.store.keep_marks()?;
         let mut lanes = lock(&self.lanes);
         lanes.by_name.insert(name.to_owned(), lane);
         lanes.lanes.insert(lane, Lane::empty(0));

@@ -3,17 +3,18 @@
 //! The journal loses its tail if the machine stops, and the database takes what is damaged in the
 //! middle of a journal for such a tail. Tables are written out only when the journal behind them is
 //! on stable storage, so what is missing was in the journals that are there now, and lies no
-//! further from the end than these are long. That stretch is walked: a record begins where the one
-//! before ended, or everything from there on is cut. Entries of the index are mended on the way,
-//! since the index may have lost more than the records or less.
+//! further from the end than these are long. Of a damaged journal more may be missing: then the index
+//! shows it, which loses its end alone. So the walk begins at the earlier of the two: a record begins
+//! where the one before ended, or everything from there on is cut. Entries of the index are mended on
+//! the way, since the index may have lost more than the records or less.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
 use super::record::Record;
 use super::store::{self, Mark, Place, Store, index_key};
-use super::{Lane, Lanes, LocalOptions, NOWHERE};
+use super::{Lane, Lanes, LocalOptions, NOWHERE, verify};
 use crate::log::{LaneId, LogError};
 
 /// How many keys are removed in one write batch.
@@ -21,17 +22,19 @@ const CHUNK: usize = 4096;
 const FORMAT: u64 = 1;
 
 /// Batches of the stretch that is walked, by lane and number.
-type Found = BTreeMap<(LaneId, u64), Place>;
+type Found = BTreeMap<LaneId, BTreeMap<u64, Place>>;
 
 /// Opens the database and makes it a log again; returns what the lanes hold, and the low end.
 pub(super) fn open(path: &Path, options: &LocalOptions) -> Result<(Store, Lanes, u64), LogError> {
+    verify::prepare(path)?;
     let journal_bytes = journal_bytes(path)?;
     let store = Store::open(path, options)?;
     check_format(&store)?;
     let names = store.names()?;
     let low = store.mark(Mark::Low)?.unwrap_or(0);
-    let end = cut_behind_gaps(&store, &names, low, journal_bytes)?;
-    let found = walk(&store, &names, low, end.saturating_sub(journal_bytes))?.found;
+    let lanes = names.iter().map(|&(_, lane)| lane).collect();
+    let indexed = indexed_up_to(&store, &lanes)?;
+    let Walked { found, end } = cut_behind_gaps(&store, &lanes, low, (indexed, journal_bytes))?;
     mend_index(&store, &found)?;
     let mut lanes = Lanes { end, ..Lanes::default() };
     for (name, lane) in names {
@@ -68,22 +71,32 @@ fn check_format(store: &Store) -> Result<(), LogError> {
     }
 }
 
-/// Cuts until there is no gap; returns the end.
+/// The position of the last record that the index knows.
+fn indexed_up_to(store: &Store, lanes: &BTreeSet<LaneId>) -> Result<u64, LogError> {
+    let mut last = 0;
+    for &lane in lanes {
+        last = last.max(store.last_place(lane)?.map_or(0, |place| place.position));
+    }
+    Ok(last)
+}
+
+/// Cuts until there is no gap; returns what was walked over then.
 fn cut_behind_gaps(
     store: &Store,
-    names: &[(String, LaneId)],
+    lanes: &BTreeSet<LaneId>,
     low: u64,
-    journal_bytes: u64,
-) -> Result<u64, LogError> {
+    (indexed, journal_bytes): (u64, u64),
+) -> Result<Walked, LogError> {
     loop {
         let end = match store.record_before(NOWHERE)? {
             Some((position, bytes)) => low.max(position + bytes.len() as u64),
             None => low,
         };
         // Journals are as long as what lies in them without a gap, so each cut shows the next gap.
-        let walked = walk(store, names, low, end.saturating_sub(journal_bytes))?;
+        let from = indexed.min(end.saturating_sub(journal_bytes));
+        let walked = walk(store, lanes, low, from)?;
         if walked.end == end {
-            return Ok(end);
+            return Ok(walked);
         }
         cut(store, walked.end)?;
     }
@@ -95,22 +108,18 @@ struct Walked {
 }
 
 /// Walks over the records from before `from` on to the first gap.
-fn walk(
-    store: &Store,
-    names: &[(String, LaneId)],
-    low: u64,
-    from: u64,
-) -> Result<Walked, LogError> {
+fn walk(store: &Store, lanes: &BTreeSet<LaneId>, low: u64, from: u64) -> Result<Walked, LogError> {
     let before = store.record_before(from)?.map_or(low, |(position, _)| position);
     let mut walked = Walked { found: Found::new(), end: before.max(low) };
     for record in store.records_from(walked.end) {
         let (position, bytes) = record?;
         let Ok(record) = Record::decode(position, &bytes) else { break };
-        if position != walked.end || !names.iter().any(|(_, lane)| *lane == record.lane) {
+        if position != walked.end || !lanes.contains(&record.lane) {
             break;
         }
         let len = u32::try_from(bytes.len()).expect("a record was written with such a length");
-        walked.found.insert((record.lane, record.sequence), Place { position, len });
+        let lane = walked.found.entry(record.lane).or_default();
+        lane.insert(record.sequence, Place { position, len });
         walked.end += u64::from(len);
     }
     Ok(walked)
@@ -138,17 +147,23 @@ fn cut(store: &Store, from: u64) -> Result<(), LogError> {
 
 /// Puts places that the index has lost.
 fn mend_index(store: &Store, found: &Found) -> Result<(), LogError> {
-    let mut batch = store.batch();
-    for (&(lane, sequence), &place) in found {
+    for (&lane, places) in found {
         let first = store.mark(Mark::First(lane))?.unwrap_or(0);
-        if sequence >= first && store.place(lane, sequence)? != Some(place) {
-            store.put_place(&mut batch, (lane, sequence), place);
-        }
-        if batch.len() >= CHUNK {
-            Store::commit(std::mem::replace(&mut batch, store.batch()))?;
+        let needed = places.range(first..);
+        let Some((&from, _)) = needed.clone().next() else { continue };
+        let known: BTreeMap<u64, Place> =
+            store.places(lane, from..u64::MAX).collect::<Result<_, _>>()?;
+        let lost: Vec<_> =
+            needed.filter(|(number, place)| known.get(number) != Some(place)).collect();
+        for lost in lost.chunks(CHUNK) {
+            let mut batch = store.batch();
+            for &(&sequence, &place) in lost {
+                store.put_place(&mut batch, (lane, sequence), place);
+            }
+            Store::commit(batch)?;
         }
     }
-    Store::commit(batch)
+    Ok(())
 }
 
 /// What a lane holds; entries of the index that lead behind the end are removed.

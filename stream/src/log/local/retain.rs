@@ -82,6 +82,7 @@ impl LocalLog {
         }
         if retention.low > before {
             self.store.sync()?;
+            self.store.keep_marks()?;
             self.store.drop_below(retention.low)?;
         }
         Ok(())

@@ -22,7 +22,7 @@ use fjall::{
     PersistMode, Slice,
 };
 
-use super::{LocalOptions, verify};
+use super::LocalOptions;
 use crate::log::{LaneId, LogError};
 
 /// Blocks of about this size are read and checked at once; a larger record is a block of its own.
@@ -105,7 +105,6 @@ fn index_key_of(key: &[u8]) -> Result<(LaneId, u64), LogError> {
 impl Store {
     /// Opens the database of a folder, a new one if there is none.
     pub(super) fn open(path: &Path, options: &LocalOptions) -> Result<Self, LogError> {
-        verify::prepare(path)?;
         // What is damaged still may meet an assertion of the database.
         catch_unwind(AssertUnwindSafe(|| Self::open_unguarded(path, options)))
             .unwrap_or_else(|panic| Err(damaged(&panic_message(&*panic))))
@@ -142,6 +141,12 @@ impl Store {
     /// Hands a batch to the operating system, all or nothing.
     pub(super) fn commit(batch: OwnedWriteBatch) -> Result<(), LogError> {
         batch.durability(Some(PersistMode::Buffer)).commit().map_err(error)
+    }
+
+    /// Writes the marks out as a table: what they say does not hang on a journal any more, of which
+    /// a damaged bit takes away all that follows. They are few and seldom new.
+    pub(super) fn keep_marks(&self) -> Result<(), LogError> {
+        self.marks.rotate_memtable_and_wait().map_err(error)
     }
 
     /// Returns when all that was committed is on stable storage.
@@ -195,6 +200,12 @@ impl Store {
             let (key, value) = guard.into_inner().map_err(error)?;
             Ok((index_key_of(&key)?.1, Place::from_bytes(&value)?))
         })
+    }
+
+    /// The place of the last batch of a lane, as far as it is known.
+    pub(super) fn last_place(&self, lane: LaneId) -> Result<Option<Place>, LogError> {
+        let last = self.places(lane, 0..u64::MAX).next_back().transpose()?;
+        Ok(last.map(|(_, place)| place))
     }
 
     /// The bytes of the record at a position.
