@@ -188,6 +188,7 @@ impl Sender {
     }
 
     /// Runs the child for so long, or until `total` batches are acknowledged.
+    #[expect(clippy::disallowed_methods, reason = "when to kill is a matter of the clock")]
     fn run(&mut self, started: &mut Started, lasts: Duration, total: u64) -> Result<()> {
         let begin = Instant::now();
         for &sequence in &self.open {

@@ -192,11 +192,8 @@ struct Beat<T: Topology, F> {
 impl<T: Topology, F: FnMut(&Committed<'_, OutputOf<T>>)> Beat<T, F> {
     /// Runs epoch after epoch until the other end of `stopped` is gone.
     fn run(&mut self, stopped: &std::sync::mpsc::Receiver<()>) -> Result<(), LiveError> {
-        loop {
-            match stopped.recv_timeout(self.until_next_epoch()) {
-                Err(RecvTimeoutError::Timeout) => self.advance(now())?,
-                _ => break,
-            }
+        while stopped.recv_timeout(self.until_next_epoch()) == Err(RecvTimeoutError::Timeout) {
+            self.advance(now())?;
         }
         // The epoch that is open is closed by the first instant after it.
         let end = now().as_millis().div_euclid(self.epoch_ms) * self.epoch_ms + self.epoch_ms;

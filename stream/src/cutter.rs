@@ -30,6 +30,9 @@ struct LaneReader {
     position: LanePosition,
 }
 
+/// An epoch and its batches, lane by lane.
+pub type EpochBatches = (Epoch, Vec<Vec<Entry>>);
+
 impl Cutter {
     /// Reads `lanes` from `positions` on, in epochs of `length_ms`.
     ///
@@ -52,7 +55,7 @@ impl Cutter {
     ///
     /// # Errors
     /// What the log says.
-    pub fn next(&mut self, log: &dyn Log) -> Result<Option<(Epoch, Vec<Vec<Entry>>)>, LogError> {
+    pub fn next(&mut self, log: &dyn Log) -> Result<Option<EpochBatches>, LogError> {
         let mut least = None;
         for lane in &mut self.lanes {
             let Some(head) = lane.head(log)? else { return Ok(None) };

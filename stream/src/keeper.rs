@@ -15,8 +15,7 @@ use crate::process::{Lanes, Setup};
 
 /// Writes one checkpoint after the other.
 pub(crate) struct Keeper {
-    desk: Desk,
-    writer: Option<Writer>,
+    writer: Writer,
     kept: Kept,
     busy: bool,
 }
@@ -44,8 +43,16 @@ struct Desk {
     newest: Option<(Epoch, Vec<LanePosition>)>,
 }
 
+/// Who writes.
+enum Writer {
+    /// The caller, while it waits.
+    Caller(Desk),
+    /// A thread of its own.
+    Thread(WriterThread),
+}
+
 #[derive(Debug)]
-struct Writer {
+struct WriterThread {
     work: Option<Sender<Checkpoint>>,
     done: Receiver<Outcome>,
     thread: Option<JoinHandle<()>>,
@@ -60,22 +67,19 @@ impl Keeper {
         lanes: Lanes,
         setup: &Setup,
     ) -> Self {
-        let outputs_kept = setup.outputs_kept;
-        let desk = || Desk {
-            checkpoints: checkpoints.clone(),
-            log: log.clone(),
-            lanes: lanes.clone(),
-            outputs_kept,
-            newest: None,
+        let desk = Desk { checkpoints, log, lanes, outputs_kept: setup.outputs_kept, newest: None };
+        let writer = match setup.background {
+            true => Writer::Thread(WriterThread::start(desk)),
+            false => Writer::Caller(desk),
         };
-        let writer = setup.background.then(|| Writer::start(desk()));
-        Self { desk: desk(), writer, kept: Kept::default(), busy: false }
+        Self { writer, kept: Kept::default(), busy: false }
     }
 
     /// Whether the last checkpoint is written, so that another can be begun.
     pub(crate) fn is_free(&mut self) -> bool {
         if self.busy
-            && let Some(outcome) = self.writer.as_ref().and_then(|it| it.done.try_recv().ok())
+            && let Writer::Thread(thread) = &self.writer
+            && let Ok(outcome) = thread.done.try_recv()
         {
             self.busy = false;
             self.note(outcome);
@@ -86,10 +90,10 @@ impl Keeper {
     /// Writes a checkpoint, or has it written.
     pub(crate) fn keep(&mut self, checkpoint: Checkpoint) {
         self.wait();
-        match &self.writer {
-            Some(writer) => self.busy = writer.begin(checkpoint),
-            None => {
-                let outcome = self.desk.write(&checkpoint);
+        match &mut self.writer {
+            Writer::Thread(thread) => self.busy = thread.begin(checkpoint),
+            Writer::Caller(desk) => {
+                let outcome = desk.write(&checkpoint);
                 self.note(outcome);
             }
         }
@@ -102,7 +106,8 @@ impl Keeper {
     /// Waits for a checkpoint that is being written.
     pub(crate) fn wait(&mut self) -> &Kept {
         if std::mem::take(&mut self.busy)
-            && let Some(outcome) = self.writer.as_ref().and_then(|it| it.done.recv().ok())
+            && let Writer::Thread(thread) = &self.writer
+            && let Ok(outcome) = thread.done.recv()
         {
             self.note(outcome);
         }
@@ -154,7 +159,7 @@ impl Desk {
     }
 }
 
-impl Writer {
+impl WriterThread {
     fn start(mut desk: Desk) -> Self {
         let (work, orders) = channel::<Checkpoint>();
         let (outcomes, done) = channel();
@@ -176,7 +181,7 @@ impl Writer {
     }
 }
 
-impl Drop for Writer {
+impl Drop for WriterThread {
     /// Finishes the checkpoint that is being written.
     fn drop(&mut self) {
         self.work = None;

@@ -1,5 +1,6 @@
 //! A process that fails and starts again, splits and merges, against a model that knows only what
 //! was sent: word counts over epochs.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
