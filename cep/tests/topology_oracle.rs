@@ -122,7 +122,7 @@ fn assert_right(case: &Case, (lanes, shards): (usize, u32)) -> Ran {
     let counts = ran.counts;
     let read = rows.len() as u64 + fate.duplicate;
     assert_eq!((counts.read, counts.duplicate), (read, fate.duplicate));
-    assert_eq!((counts.late, counts.rejected), (fate.late.len() as u64, fate.unread));
+    assert_eq!((counts.late, counts.unfit), (fate.late.len() as u64, fate.unread));
     assert_eq!(counts.applied, fate.kept.len() as u64 + fate.behind);
     let [taken, repeated, late, cut] = ran.shards;
     assert_eq!((taken + repeated, late, cut), (fate.kept.len() as u64, fate.behind, 0));

@@ -3,13 +3,24 @@
 
 use std::time::Instant;
 
-use dunlin_stream::{Process, RecordCounts, Timestamp, Topology};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use dunlin_stream::overload::GateCounts;
+use dunlin_stream::{Operator, Process, RecordCounts, ShardLoad, Timestamp, Topology};
 use metrics::{Counter, Gauge, Histogram, Unit};
 
 /// Says what every figure means, to the recorder that is installed.
 pub fn describe() {
     use metrics::{describe_counter, describe_gauge, describe_histogram};
     describe_counter!("dunlin_records_total", "Records read from the log, by what became of them");
+    describe_counter!(
+        "dunlin_records_rejected_total",
+        "Records that cannot be taken, by reason; of unreadable ones, batches"
+    );
+    describe_counter!(
+        "dunlin_source_records_total",
+        "Records that sources sent, by what became of them before the log"
+    );
     describe_counter!("dunlin_outputs_total", "Answers and reports that were committed");
     describe_counter!("dunlin_epochs_total", "Epochs that were run");
     describe_histogram!("dunlin_epoch_duration_seconds", Unit::Seconds, "How long an epoch took");
@@ -19,6 +30,8 @@ pub fn describe() {
         "From the end of the last committed epoch to its commit"
     );
     describe_gauge!("dunlin_shards", "How many shards there are");
+    describe_gauge!("dunlin_shard_keys", "Objects, words or events that a shard holds");
+    describe_counter!("dunlin_shard_work_total", "Records applied and answers told by a shard");
     describe_counter!("dunlin_checkpoints_total", "Checkpoints, by whether they were written");
     describe_gauge!("dunlin_checkpoint_bytes", Unit::Bytes, "The size of the newest checkpoint");
     describe_gauge!(
@@ -30,12 +43,16 @@ pub fn describe() {
 
 /// The handles of an application's figures.
 pub(super) struct Figures {
-    outcomes: [Counter; 4],
+    application: String,
+    outcomes: [Counter; 3],
+    rejected: [Counter; 3],
     outputs: Counter,
     epochs: Counter,
     duration: Histogram,
     lag: Gauge,
     shards: Gauge,
+    /// Of each shard by its place: what it holds, what it has done, and how much that was.
+    loads: Vec<(Gauge, Counter, u64)>,
     written: Counter,
     failed: Counter,
     checkpoint_bytes: Gauge,
@@ -47,11 +64,15 @@ pub(super) struct Watch(Instant);
 
 impl Figures {
     pub(super) fn new(application: &str) -> Self {
-        let records = |outcome: &'static str| metrics::counter!("dunlin_records_total", "app" => application.to_owned(), "outcome" => outcome);
-        let checkpoints = |result: &'static str| metrics::counter!("dunlin_checkpoints_total", "app" => application.to_owned(), "result" => result);
         let app = || application.to_owned();
+        let records = |outcome: &'static str| metrics::counter!("dunlin_records_total", "app" => app(), "outcome" => outcome);
+        let rejected = |reason: &'static str| metrics::counter!("dunlin_records_rejected_total", "app" => app(), "reason" => reason);
+        let checkpoints = |result: &'static str| metrics::counter!("dunlin_checkpoints_total", "app" => app(), "result" => result);
         Self {
-            outcomes: ["applied", "duplicate", "late", "rejected"].map(records),
+            application: app(),
+            outcomes: ["applied", "duplicate", "late"].map(records),
+            rejected: ["unreadable", "absurd_time", "unfit"].map(rejected),
+            loads: Vec::new(),
             outputs: metrics::counter!("dunlin_outputs_total", "app" => app()),
             epochs: metrics::counter!("dunlin_epochs_total", "app" => app()),
             duration: metrics::histogram!("dunlin_epoch_duration_seconds", "app" => app()),
@@ -75,24 +96,35 @@ impl Figures {
     }
 
     pub(super) fn epoch<T: Topology>(
-        &self,
+        &mut self,
         Watch(start): Watch,
-        before: RecordCounts,
-        after: RecordCounts,
+        counts: RecordCounts,
         process: &Process<T>,
     ) {
         self.duration.record(start.elapsed().as_secs_f64());
         self.epochs.increment(1);
-        self.shards.set(process.engine().table().len() as f64);
-        let counts = [
-            after.applied - before.applied,
-            after.duplicate - before.duplicate,
-            after.late - before.late,
-            after.rejected - before.rejected,
-        ];
-        self.outcomes.iter().zip(counts).for_each(|(outcome, count)| outcome.increment(count));
+        let RecordCounts { applied, duplicate, late, unreadable, absurd, unfit, read: _ } = counts;
+        add(&self.outcomes, [applied, duplicate, late]);
+        add(&self.rejected, [unreadable, absurd, unfit]);
+        self.shards(process.engine().shards().iter().map(Operator::load));
         if let Some(epoch) = process.last_epoch() {
             self.checkpoint(process, process.end_of(epoch));
+        }
+    }
+
+    fn shards(&mut self, loads: impl ExactSizeIterator<Item = ShardLoad>) {
+        self.shards.set(loads.len() as f64);
+        for place in self.loads.len()..loads.len() {
+            let labels = [("app", self.application.clone()), ("shard", place.to_string())];
+            let keys = metrics::gauge!("dunlin_shard_keys", &labels);
+            self.loads.push((keys, metrics::counter!("dunlin_shard_work_total", &labels), 0));
+        }
+        let none = std::iter::repeat(ShardLoad::default());
+        for ((keys, work, before), load) in self.loads.iter_mut().zip(loads.chain(none)) {
+            keys.set(load.keys as f64);
+            // A shard that was made anew counts from zero.
+            work.increment(load.work.checked_sub(*before).unwrap_or(load.work));
+            *before = load.work;
         }
     }
 
@@ -103,6 +135,36 @@ impl Figures {
         if let Some((epoch, bytes)) = kept.newest {
             self.checkpoint_bytes.set(bytes as f64);
             self.checkpoint_age.set(seconds_between(process.end_of(epoch), now));
+        }
+    }
+}
+
+fn add<const N: usize>(counters: &[Counter; N], counts: [u64; N]) {
+    counters.iter().zip(counts).for_each(|(counter, count)| counter.increment(count));
+}
+
+/// The handles of a source's figures.
+pub(super) struct SourceFigures {
+    counters: [Counter; 3],
+    noted: [AtomicU64; 3],
+}
+
+impl SourceFigures {
+    pub(super) fn new(application: &str, source: &str) -> Self {
+        let counter = |outcome: &'static str| {
+            let (app, source) = (application.to_owned(), source.to_owned());
+            let name = "dunlin_source_records_total";
+            metrics::counter!(name, "app" => app, "source" => source, "outcome" => outcome)
+        };
+        let counters = ["admitted", "superseded", "shed"].map(counter);
+        Self { counters, noted: Default::default() }
+    }
+
+    /// Brings the figures up to date with what a gate has counted.
+    pub(super) fn note(&self, counts: GateCounts) {
+        let counts = [counts.admitted, counts.superseded, counts.shed];
+        for ((counter, noted), count) in self.counters.iter().zip(&self.noted).zip(counts) {
+            counter.increment(count - noted.swap(count, Ordering::Relaxed));
         }
     }
 }

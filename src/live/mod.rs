@@ -1,7 +1,7 @@
 //! An application that runs: a process of the streaming core with a clock, threads and files.
 //!
 //! ```text
-//! producers ─credit─> GroupWriter ─> log ─> engine thread: tick · advance · tell   every epoch
+//! sources ─policy, credit─> GroupWriter ─> log ─> engine thread: tick · advance · tell   every epoch
 //!                                           └─> metrics
 //! ```
 //!
@@ -11,6 +11,7 @@
 mod metrics;
 mod options;
 mod producer;
+mod source;
 
 use std::io;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
@@ -20,15 +21,19 @@ use std::time::{Duration, SystemTime};
 
 use dunlin_stream::checkpoint::{CheckpointError, Checkpoints};
 use dunlin_stream::log::{Batch, GroupWriter, LocalLog, Log, LogError, MemoryLog, WriterOptions};
+use dunlin_stream::overload::{Policy, RowsOfObjects};
 use dunlin_stream::process::{Committed, Lanes, ProcessError, Recovery};
 use dunlin_stream::{OutputOf, Process, Timestamp, Topology};
+use serde::Serialize;
 
 pub use metrics::describe as describe_metrics;
 pub use options::LiveOptions;
 pub use producer::{Producer, SendError};
+pub use source::{Sent, Source};
 
-use metrics::Figures;
+use metrics::{Figures, SourceFigures};
 use producer::SharedCredit;
+use source::Waiting;
 
 /// Why an application could not start, or ended.
 #[derive(Debug, thiserror::Error)]
@@ -53,9 +58,11 @@ pub enum LiveError {
 
 /// A running application; dropping it stops it as [`Live::stop`] does.
 pub struct Live {
+    name: String,
     lanes: Lanes,
     writer: Arc<GroupWriter>,
     credit: Arc<SharedCredit>,
+    waiting: Waiting,
     engine: Option<Engine>,
 }
 
@@ -101,14 +108,17 @@ impl Live {
         let setup = options.setup();
         let (process, recovery) = Process::open(topology, log.clone(), checkpoints, setup)?;
         let lanes = process.lanes().clone();
-        let writer = Arc::new(GroupWriter::start(log, &WriterOptions::new(options.sync))?);
+        let writer = Arc::new(GroupWriter::start(log.clone(), &WriterOptions::new(options.sync))?);
         let credit = Arc::new(SharedCredit::new(options.credit_records));
+        let waiting = Waiting::default();
         let (stop, stopped) = channel();
         let mut beat = Beat {
+            log,
             process,
             ticks: lanes.read().iter().map(|&lane| tick(lane)).collect(),
             writer: writer.clone(),
             credit: credit.clone(),
+            waiting: waiting.clone(),
             epoch_ms: options.epoch_ms,
             figures: Figures::new(&options.name),
             tell,
@@ -120,7 +130,8 @@ impl Live {
         };
         let thread = std::thread::Builder::new().name("engine".to_owned()).spawn(run)?;
         let engine = Some(Engine { stop, thread });
-        Ok((Self { lanes, writer, credit, engine }, recovery))
+        let name = options.name.clone();
+        Ok((Self { name, lanes, writer, credit, waiting, engine }, recovery))
     }
 
     /// A producer by a number that it keeps over restarts; its next batch gets number `sequence`.
@@ -128,6 +139,17 @@ impl Live {
     pub fn producer(&self, number: u64, sequence: u64) -> Producer {
         let (lanes, writer) = (self.lanes.clone(), self.writer.clone());
         Producer::new(lanes, writer, self.credit.clone(), number, sequence)
+    }
+
+    /// A source of reports of objects, with a policy for when the engine is behind by the whole
+    /// credit. `name` is what its figures say; `number` and `sequence` are as of a producer.
+    #[must_use]
+    pub fn source<B>(&self, name: &str, number: u64, sequence: u64, policy: Policy) -> Source<B>
+    where
+        B: RowsOfObjects + Serialize + Default + Send + 'static,
+    {
+        let figures = SourceFigures::new(&self.name, name);
+        Source::new(self.producer(number, sequence), policy, figures, &self.waiting)
     }
 
     /// The application's lanes.
@@ -180,10 +202,12 @@ fn tick(lane: dunlin_stream::log::LaneId) -> Batch {
 
 /// The engine's thread.
 struct Beat<T: Topology, F> {
+    log: Arc<dyn Log>,
     process: Process<T>,
     ticks: Vec<Batch>,
     writer: Arc<GroupWriter>,
     credit: Arc<SharedCredit>,
+    waiting: Waiting,
     epoch_ms: i64,
     figures: Figures,
     tell: F,
@@ -195,9 +219,12 @@ impl<T: Topology, F: FnMut(&Committed<'_, OutputOf<T>>)> Beat<T, F> {
         while stopped.recv_timeout(self.until_next_epoch()) == Err(RecvTimeoutError::Timeout) {
             self.advance(now())?;
         }
+        self.credit.close();
+        self.waiting.release(true);
         // The epoch that is open is closed by the first instant after it.
         let end = now().as_millis().div_euclid(self.epoch_ms) * self.epoch_ms + self.epoch_ms;
         self.advance(Timestamp::from_millis_unchecked(end))?;
+        self.log.sync()?;
         self.process.checkpoint_now();
         self.figures.checkpoint(&self.process, now());
         Ok(())
@@ -223,9 +250,10 @@ impl<T: Topology, F: FnMut(&Committed<'_, OutputOf<T>>)> Beat<T, F> {
             if !process.advance_one(&mut committed)? {
                 break;
             }
-            let counts = process.counts();
-            credit.give_back(counts.read - before.read);
-            self.figures.epoch(watch, before, counts, &self.process);
+            let counts = process.counts().since(&before);
+            credit.give_back(counts.read);
+            self.waiting.release(false);
+            self.figures.epoch(watch, counts, &self.process);
         }
         Ok(())
     }

@@ -111,7 +111,7 @@ impl<R: Router> LaneTask<R> {
         }
         let Ok(envelope) = wire::decode::<Envelope<R::Batch>>(&entry.payload) else {
             // Whoever wrote the lane did not keep to the topology; the others' records go on.
-            counts.rejected += 1;
+            counts.unreadable += 1;
             return None;
         };
         let Envelope { producer, sequence, mut batch } = envelope;
@@ -148,7 +148,7 @@ impl<R: Router> LaneTask<R> {
         let mut out = batch.take_rows(&marks);
         let out_of_time = verdicts.iter().filter(|&&it| it != Verdict::Taken);
         let absurd: Vec<bool> = out_of_time.map(|&it| it == Verdict::Absurd).collect();
-        counts.rejected += out.take_rows(&absurd).rows() as u64;
+        counts.absurd += out.take_rows(&absurd).rows() as u64;
         if out.rows() > 0 {
             counts.late += out.rows() as u64;
             late.push(wire::encode(&out));

@@ -31,7 +31,7 @@ pub use epoch::{Epoch, EpochClock};
 pub use keeper::Kept;
 pub use key::{Key, KeyRange, ShardTable};
 pub use keyed::KeyedState;
-pub use operator::{Letter, Mail, Operator};
+pub use operator::{Letter, Mail, Operator, ShardLoad};
 pub use process::{Guarantee, Process, Setup};
 pub use router::{RecordCounts, Router, Routes};
 pub use source::Source;

@@ -60,6 +60,11 @@ pub trait Operator {
         }
     }
 
+    /// What the shard carries, in figures for whoever balances shards.
+    fn load(&self) -> ShardLoad {
+        ShardLoad::default()
+    }
+
     /// Hands the part of the state that belongs to keys from `at` on to `upper`, which is as it was
     /// made, at the end of an epoch.
     fn split(&mut self, at: Key, upper: &mut Self) {
@@ -73,6 +78,15 @@ pub trait Operator {
     {
         let _ = upper;
     }
+}
+
+/// What a shard carries.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ShardLoad {
+    /// How many things its state is about, such as objects or words.
+    pub keys: u64,
+    /// What it has done since it was made or restored, in records applied and answers found.
+    pub work: u64,
 }
 
 /// A message and who sent it.

@@ -70,6 +70,12 @@ impl Credit {
         self.used.saturating_mul(100).checked_div(self.limit).unwrap_or(100)
     }
 
+    /// A credit that is never used up, in place of this one.
+    #[must_use]
+    pub fn unlimited(&self) -> Self {
+        Self { limit: u64::MAX, used: 0 }
+    }
+
     /// Uses some of it.
     pub fn take(&mut self, records: u64) {
         self.used = self.used.saturating_add(records);
@@ -151,7 +157,7 @@ impl<B: RowsOfObjects + Default> Gate<B> {
                 self.counts.admitted += records;
                 Admission::Append(batch)
             }
-            Policy::Latest { objects_max } if self.rows.len() + batch.rows() <= objects_max => {
+            Policy::Latest { objects_max } if self.rows_with(&batch) <= objects_max => {
                 self.hold(&batch);
                 Admission::Held
             }
@@ -171,6 +177,12 @@ impl<B: RowsOfObjects + Default> Gate<B> {
         self.counts.admitted += records;
         self.rows.clear();
         Some(std::mem::take(&mut self.held))
+    }
+
+    /// How many rows would wait with those of a batch, at most.
+    fn rows_with(&self, batch: &B) -> usize {
+        let is_new = |row: &usize| !self.rows.contains_key(batch.object(*row));
+        self.rows.len() + (0..batch.rows()).filter(is_new).count()
     }
 
     fn hold(&mut self, batch: &B) {
@@ -273,6 +285,20 @@ mod tests {
         assert!(matches!(gate.offer(batch.clone(), &mut credit), Admission::Wait(_)));
         credit.give_back(2);
         assert!(matches!(gate.offer(batch, &mut credit), Admission::Append(_)));
+    }
+
+    #[test]
+    fn a_full_table_still_takes_newer_records_of_its_objects() {
+        let (mut credit, mut value) = (Credit::new(1), 0);
+        credit.take(1);
+        let mut gate = Gate::<Reports>::new(Policy::Latest { objects_max: 2 });
+        for time in 1..4 {
+            let batch = reports(&[(1, time), (2, time)], &mut value);
+            assert_eq!(gate.offer(batch, &mut credit), Admission::Held);
+        }
+        let third = reports(&[(3, 9)], &mut value);
+        assert!(matches!(gate.offer(third, &mut credit), Admission::Wait(_)));
+        assert_eq!((gate.waiting(), gate.counts().superseded), (2, 4));
     }
 
     proptest! {

@@ -64,8 +64,12 @@ pub struct RecordCounts {
     pub duplicate: u64,
     /// Records older than what is still taken.
     pub late: u64,
-    /// Records that are not fit for the state, such as an absurd time.
-    pub rejected: u64,
+    /// Batches that are none of the topology.
+    pub unreadable: u64,
+    /// Records at a time that is absurd when they come.
+    pub absurd: u64,
+    /// Records that are not fit for the state, such as one without a name.
+    pub unfit: u64,
 }
 
 impl RecordCounts {
@@ -75,7 +79,23 @@ impl RecordCounts {
         self.applied += other.applied;
         self.duplicate += other.duplicate;
         self.late += other.late;
-        self.rejected += other.rejected;
+        self.unreadable += other.unreadable;
+        self.absurd += other.absurd;
+        self.unfit += other.unfit;
+    }
+
+    /// What has been added since the counts were `before`.
+    #[must_use]
+    pub fn since(&self, before: &Self) -> Self {
+        Self {
+            read: self.read - before.read,
+            applied: self.applied - before.applied,
+            duplicate: self.duplicate - before.duplicate,
+            late: self.late - before.late,
+            unreadable: self.unreadable - before.unreadable,
+            absurd: self.absurd - before.absurd,
+            unfit: self.unfit - before.unfit,
+        }
     }
 }
 

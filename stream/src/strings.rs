@@ -1,10 +1,20 @@
 //! A column of strings: one text, and where each string ends in it.
+//!
+//! ```text
+//! text   "c7c12c7"
+//! ends    2  5  7
+//! ```
+//!
+//! Invariant: the ends do not decrease, stand between characters, and the last is the length of the
+//! text. On the wire the lengths stand for the ends, a byte each as a rule; what is read is held to
+//! the invariant.
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::event_time::RowsOfTime;
 
-/// Strings in one piece of memory, and on the wire without a length for each to be read first.
+/// Strings in one piece of memory.
 ///
 /// ```
 /// use dunlin_stream::Strings;
@@ -13,24 +23,32 @@ use crate::event_time::RowsOfTime;
 /// assert_eq!((words.len(), words.get(1)), (3, "as"));
 /// assert!(words.iter().eq(["turn", "as", "one"]));
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Strings {
     text: String,
     ends: Vec<u32>,
 }
 
 impl Strings {
+    /// Room for so many strings of the length of a name.
+    #[must_use]
+    pub fn with_capacity(strings: usize) -> Self {
+        const USUAL_BYTES: usize = 8;
+        let text = String::with_capacity(strings * USUAL_BYTES);
+        Self { text, ends: Vec::with_capacity(strings) }
+    }
+
     /// Adds a string at the end.
     ///
     /// # Panics
     /// If all strings together are 4 GiB or longer.
+    #[inline]
     pub fn push(&mut self, string: &str) {
         self.text.push_str(string);
         self.ends.push(u32::try_from(self.text.len()).expect("less than 4 GiB of text"));
     }
 
-    /// The string of a row; what came damaged over the wire, with ends that make no sense, reads as
-    /// empty strings.
+    /// The string of a row.
     ///
     /// # Panics
     /// If there is no such row.
@@ -38,15 +56,21 @@ impl Strings {
     #[must_use]
     pub fn get(&self, row: usize) -> &str {
         let start = if row == 0 { 0 } else { self.ends[row - 1] };
-        self.text.get(start as usize..self.ends[row] as usize).unwrap_or_default()
+        &self.text[start as usize..self.ends[row] as usize]
     }
 
     /// All strings, in order.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = &str> {
-        (0..self.len()).map(|row| self.get(row))
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &str> + Clone {
+        let mut start = 0;
+        self.ends.iter().map(move |&end| {
+            let string = &self.text[start..end as usize];
+            start = end as usize;
+            string
+        })
     }
 
     /// How many strings there are.
+    #[inline]
     #[must_use]
     pub fn len(&self) -> usize {
         self.ends.len()
@@ -71,11 +95,36 @@ impl Strings {
     }
 }
 
-impl<'a> FromIterator<&'a str> for Strings {
-    fn from_iter<I: IntoIterator<Item = &'a str>>(strings: I) -> Self {
+impl<T: AsRef<str>> FromIterator<T> for Strings {
+    fn from_iter<I: IntoIterator<Item = T>>(strings: I) -> Self {
         let mut column = Self::default();
-        strings.into_iter().for_each(|string| column.push(string));
+        strings.into_iter().for_each(|string| column.push(string.as_ref()));
         column
+    }
+}
+
+impl Serialize for Strings {
+    fn serialize<Z: Serializer>(&self, serializer: Z) -> Result<Z::Ok, Z::Error> {
+        let starts = std::iter::once(&0).chain(&self.ends);
+        let lens: Vec<u32> = self.ends.iter().zip(starts).map(|(end, start)| end - start).collect();
+        (&self.text, lens).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Strings {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (text, mut ends) = <(String, Vec<u32>)>::deserialize(deserializer)?;
+        let mut end = 0u32;
+        for len in &mut ends {
+            let next = end.checked_add(*len).filter(|&next| text.is_char_boundary(next as usize));
+            end = next.ok_or_else(|| D::Error::custom("a string ends outside the text"))?;
+            *len = end;
+        }
+        if end as usize == text.len() {
+            Ok(Self { text, ends })
+        } else {
+            Err(D::Error::custom("text behind the last string"))
+        }
     }
 }
 
@@ -86,32 +135,47 @@ impl RowsOfTime for Strings {
     }
 
     fn take_rows(&mut self, marks: &[bool]) -> Self {
-        let side = |marked| {
-            let rows = self.iter().zip(marks).filter(move |&(_, &mark)| mark == marked);
-            rows.map(|(string, _)| string).collect()
-        };
-        let (out, rest) = (side(true), side(false));
-        *self = rest;
-        out
+        let (mut taken, mut kept) = (Self::default(), Self::default());
+        for (string, &is_marked) in self.iter().zip(marks) {
+            if is_marked { taken.push(string) } else { kept.push(string) }
+        }
+        *self = kept;
+        taken
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::wire;
 
-    #[test]
-    fn marked_rows_are_taken_out_in_order() {
-        let mut strings: Strings = ["a", "", "ccc", "dd"].into_iter().collect();
-        let out = strings.take_rows(&[false, true, false, true]);
-        assert!(strings.iter().eq(["a", "ccc"]) && out.iter().eq(["", "dd"]));
-    }
+    proptest! {
+        #[test]
+        fn what_is_taken_and_what_is_kept_are_all(
+            rows in prop::collection::vec(("[aä]{0,3}", any::<bool>()), 0..12),
+        ) {
+            let marks: Vec<bool> = rows.iter().map(|row| row.1).collect();
+            let mut column: Strings = rows.iter().map(|row| &row.0).collect();
+            prop_assert_eq!(wire::decode(&wire::encode(&column)), Ok(column.clone()));
+            let taken = column.take_rows(&marks);
+            let with = |mark| rows.iter().filter(move |row| row.1 == mark).map(|row| &row.0[..]);
+            prop_assert!(taken.iter().eq(with(true)));
+            prop_assert!((0..column.len()).map(|row| column.get(row)).eq(with(false)));
+        }
 
-    #[test]
-    fn damaged_ends_do_not_panic() {
-        let bytes = wire::encode(&("é", vec![1u32, 9, 0, 2]));
-        let strings: Strings = wire::decode(&bytes).unwrap();
-        assert!(strings.iter().eq(["", "", "", "é"]));
+        #[test]
+        fn no_column_is_read_that_would_not_hold(
+            text in "[aä]{0,4}",
+            lens in prop::collection::vec(prop_oneof![0..4u32, Just(u32::MAX)], 0..4),
+        ) {
+            let bytes = wire::encode(&(&text, &lens));
+            let mut rest = Some(text.as_str());
+            for &len in &lens {
+                rest = rest.and_then(|rest| rest.get(len as usize..));
+            }
+            prop_assert_eq!(wire::decode::<Strings>(&bytes).is_ok(), rest == Some(""));
+        }
     }
 }

@@ -1,10 +1,8 @@
 //! A batch of passages: who was seen in which stream, and when.
 
 use dunlin_stream::event_time::RowsOfTime;
-use dunlin_stream::{Key, Timestamp};
+use dunlin_stream::{Key, Strings, Timestamp};
 use serde::{Deserialize, Serialize};
-
-use super::text::TextColumn;
 
 /// Passages in columns, by name, as they lie in the log.
 ///
@@ -22,8 +20,8 @@ use super::text::TextColumn;
 #[serde(try_from = "Unchecked")]
 pub struct PassageBatch {
     times: Vec<Timestamp>,
-    streams: TextColumn,
-    objects: TextColumn,
+    streams: Strings,
+    objects: Strings,
 }
 
 /// A batch as it lies in bytes that anybody may have written.
@@ -31,8 +29,8 @@ pub struct PassageBatch {
 #[serde(rename = "PassageBatch")]
 struct Unchecked {
     times: Vec<Timestamp>,
-    streams: TextColumn,
-    objects: TextColumn,
+    streams: Strings,
+    objects: Strings,
 }
 
 impl TryFrom<Unchecked> for PassageBatch {
@@ -132,7 +130,7 @@ impl RowsOfTime for PassageBatch {
     }
 
     fn take_rows(&mut self, marks: &[bool]) -> Self {
-        let (streams, objects) = (self.streams.take(marks), self.objects.take(marks));
+        let (streams, objects) = (self.streams.take_rows(marks), self.objects.take_rows(marks));
         let with = |mark| {
             let rows = self.times.iter().zip(marks).filter(move |row| *row.1 == mark);
             rows.map(|row| *row.0).collect()
@@ -174,8 +172,8 @@ mod tests {
 
     #[test]
     fn columns_of_different_lengths_are_no_batch() {
-        let one: TextColumn = ["a"].into_iter().collect();
-        let two: TextColumn = ["a", "b"].into_iter().collect();
+        let one: Strings = ["a"].into_iter().collect();
+        let two: Strings = ["a", "b"].into_iter().collect();
         let times = vec![Timestamp::MIN];
         assert!(wire::decode::<PassageBatch>(&wire::encode(&(&times, &one, &one))).is_ok());
         assert!(wire::decode::<PassageBatch>(&wire::encode(&(&times, &one, &two))).is_err());

@@ -18,7 +18,6 @@ mod router;
 mod shard;
 mod share;
 mod state;
-mod text;
 
 use std::cmp::Ordering;
 
@@ -31,7 +30,6 @@ pub use batch::{PassageBatch, PassageRow};
 pub use report::{NamedOccurrence, NamedReport};
 pub use router::{PassageRouter, Passages};
 pub use shard::CooccurrenceShard;
-pub use text::TextColumn;
 
 /// Names that nothing uses are let go after this share of the time for which events are kept.
 const SWEEPS: i64 = 8;

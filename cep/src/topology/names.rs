@@ -10,11 +10,9 @@
 //! name, the least last; an empty text stands for no name.
 
 use dunlin_index::Slot;
-use dunlin_stream::Key;
+use dunlin_stream::{Key, Strings};
 use hashbrown::HashTable;
 use smallvec::SmallVec;
-
-use super::text::TextColumn;
 
 /// Names of up to so many bytes take no memory of their own.
 const INLINE: usize = 16;
@@ -120,12 +118,12 @@ impl Names {
     }
 
     /// The names by slot; an empty text is a free slot.
-    pub(crate) fn column(&self) -> TextColumn {
+    pub(crate) fn column(&self) -> Strings {
         (0..).zip(&self.texts).map(|(slot, _)| self.name(Slot(slot))).collect()
     }
 
     /// The names of a [`column`](Names::column).
-    pub(crate) fn from_column(column: &TextColumn) -> Self {
+    pub(crate) fn from_column(column: &Strings) -> Self {
         let mut names = Self::default();
         for name in column.iter() {
             let slot = names.add_slot();

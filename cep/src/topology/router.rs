@@ -35,7 +35,7 @@ impl Router for PassageRouter {
     fn route(&mut self, _: Epoch, mut batch: PassageBatch, to: &mut Routes<'_, Passages>) {
         let unfit = batch.drop_unfit();
         to.counts.applied -= unfit;
-        to.counts.rejected += unfit;
+        to.counts.unfit += unfit;
         let batch = Arc::new(batch);
         to.to_all().for_each(|passages| passages.batches.push(Arc::clone(&batch)));
     }

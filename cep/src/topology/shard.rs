@@ -9,7 +9,7 @@
 
 use dunlin_index::Event;
 use dunlin_stream::wire::{self, DecodeError};
-use dunlin_stream::{Epoch, Key, KeyRange, Operator, Timestamp};
+use dunlin_stream::{Epoch, Key, KeyRange, Operator, ShardLoad, Timestamp};
 use smallvec::SmallVec;
 
 use super::batch::{PassageBatch, PassageRow};
@@ -194,6 +194,10 @@ impl Operator for CooccurrenceShard {
         self.advance(watermark, out);
         self.window.expire(watermark);
         self.sweep(watermark);
+    }
+
+    fn load(&self) -> ShardLoad {
+        ShardLoad { keys: self.events() as u64, work: self.counts.taken }
     }
 
     fn snapshot(&self) -> Vec<u8> {

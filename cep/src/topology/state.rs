@@ -5,12 +5,11 @@
 //! the row before: about five bytes each.
 
 use dunlin_index::{Event, Slot};
-use dunlin_stream::Timestamp;
 use dunlin_stream::wire::DecodeError;
+use dunlin_stream::{Strings, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::names::Names;
-use super::text::TextColumn;
 use crate::operator::Counts;
 
 /// All that a shard knows.
@@ -19,8 +18,8 @@ pub(super) struct ShardState {
     pub(super) watermark: Option<Timestamp>,
     pub(super) swept: Option<Timestamp>,
     pub(super) counts: Counts,
-    pub(super) streams: TextColumn,
-    pub(super) objects: TextColumn,
+    pub(super) streams: Strings,
+    pub(super) objects: Strings,
     /// Those that count, stream by stream.
     pub(super) stored: EventColumns,
     /// Those that wait, in the order in which they came.

@@ -1,11 +1,12 @@
 //! What lies in the lanes of the log: reports of positions, and commands.
 
 use dunlin_index::Coord;
-use dunlin_stream::Timestamp;
 use dunlin_stream::event_time::RowsOfTime;
+use dunlin_stream::overload::RowsOfObjects;
+use dunlin_stream::{Strings, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::columns::{NameColumn, deltas, eights};
+use super::columns::{deltas, eights};
 
 /// Reports of positions, in columns, and commands, which take effect with the epoch's end.
 ///
@@ -23,7 +24,7 @@ use super::columns::{NameColumn, deltas, eights};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "WireBatch")]
 pub struct PositionBatch {
-    pub(super) names: NameColumn,
+    pub(super) names: Strings,
     #[serde(with = "deltas")]
     pub(super) times: Vec<Timestamp>,
     #[serde(with = "eights")]
@@ -51,7 +52,7 @@ pub enum Command {
 /// A batch as it is read, unchecked.
 #[derive(Deserialize)]
 struct WireBatch {
-    names: NameColumn,
+    names: Strings,
     #[serde(with = "deltas")]
     times: Vec<Timestamp>,
     #[serde(with = "eights")]
@@ -129,6 +130,24 @@ impl RowsOfTime for PositionBatch {
         kept.commands = std::mem::take(&mut self.commands);
         *self = kept;
         taken
+    }
+}
+
+impl RowsOfObjects for PositionBatch {
+    fn object(&self, row: usize) -> &str {
+        self.names.get(row)
+    }
+
+    fn push_row(&mut self, from: &Self, row: usize) {
+        self.names.push(from.names.get(row));
+        self.times.push(from.times[row]);
+        self.x.push(from.x[row]);
+        self.y.push(from.y[row]);
+    }
+
+    fn replace_row(&mut self, at: usize, from: &Self, row: usize) {
+        self.times[at] = from.times[row];
+        (self.x[at], self.y[at]) = (from.x[row], from.y[row]);
     }
 }
 

@@ -1,9 +1,8 @@
 //! What shards tell each other in the rounds of an epoch.
 
 use dunlin_index::Coord;
+use dunlin_stream::Strings;
 use serde::{Deserialize, Serialize};
-
-use super::columns::NameColumn;
 
 /// A message from one shard to another.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -16,7 +15,7 @@ pub struct ShardMessage {
     pub(super) claims: Vec<u32>,
     /// Round 1: the objects asked for, their names beside them.
     pub(super) found: Vec<Found>,
-    pub(super) names: NameColumn,
+    pub(super) names: Strings,
 }
 
 /// Asks for the objects of a query from a position up to a key.

@@ -35,7 +35,6 @@ use dunlin_stream::Topology;
 use dunlin_stream::event_time::EventTimeRule;
 
 pub use self::batch::{Command, PositionBatch};
-pub use self::columns::NameColumn;
 pub use self::message::ShardMessage;
 pub use self::output::{QueryAnswer, StandingOutput};
 pub use self::router::{PositionOps, PositionRouter};

@@ -3,9 +3,10 @@
 use std::cmp::Ordering;
 
 use dunlin_index::Coord;
+use dunlin_stream::Strings;
 use serde::{Deserialize, Serialize};
 
-use super::columns::{NameColumn, eights};
+use super::columns::eights;
 
 /// One thing that an epoch brought.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -28,7 +29,7 @@ pub struct QueryAnswer {
     pub query: u32,
     /// Its id.
     pub id: String,
-    pub(super) names: NameColumn,
+    pub(super) names: Strings,
     /// Metres, or units of the plane; none for a query that asks for no distance.
     #[serde(with = "eights")]
     pub(super) distances: Vec<f64>,
@@ -60,7 +61,7 @@ impl QueryAnswer {
     }
 
     pub(super) fn reserve(&mut self, objects: usize, has_distances: bool) {
-        self.names = NameColumn::with_capacity(objects);
+        self.names = Strings::with_capacity(objects);
         self.distances.reserve(if has_distances { objects } else { 0 });
         self.x.reserve(objects);
         self.y.reserve(objects);

@@ -14,11 +14,11 @@ use std::marker::PhantomData;
 
 use dunlin_index::{Coord, ObjectNames, Slot, Space};
 use dunlin_stream::wire::{self, DecodeError};
-use dunlin_stream::{Epoch, Key, RecordCounts, Router, Routes, ShardTable, Timestamp};
+use dunlin_stream::{Epoch, Key, RecordCounts, Router, Routes, ShardTable, Strings, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::batch::{Command, PositionBatch};
-use super::columns::{NameColumn, eights};
+use super::columns::eights;
 use crate::silence::SilenceWatch;
 
 /// What a lane tells a shard of one epoch. Objects go by ids that are the same in all shards.
@@ -26,7 +26,7 @@ use crate::silence::SilenceWatch;
 pub struct PositionOps {
     /// Objects that are new in the shard's range, in columns.
     pub(super) entered: Vec<u32>,
-    pub(super) entered_names: NameColumn,
+    pub(super) entered_names: Strings,
     pub(super) entered_at: Vec<Coord>,
     /// Objects that stay in the range.
     pub(super) moved: Vec<u32>,
@@ -76,7 +76,7 @@ const NOBODY: LastReport =
 /// The columns of a state, by slot; a free slot has an empty name.
 #[derive(Serialize, Deserialize)]
 struct RouterState {
-    names: NameColumn,
+    names: Strings,
     #[serde(with = "eights")]
     times: Vec<Timestamp>,
     #[serde(with = "eights")]
@@ -252,7 +252,7 @@ impl<S: Space> Router for PositionRouter<S> {
                         take_back(to.counts).late += 1;
                     }
                 }
-                _ => take_back(to.counts).rejected += 1,
+                _ => take_back(to.counts).unfit += 1,
             }
         }
         self.found = found;
@@ -268,7 +268,7 @@ impl<S: Space> Router for PositionRouter<S> {
     }
 
     fn snapshot(&self) -> Vec<u8> {
-        let mut names = NameColumn::with_capacity(self.objects.len());
+        let mut names = Strings::with_capacity(self.objects.len());
         (0..self.objects.len()).for_each(|slot| names.push(self.names.name(Slot(slot as u32))));
         wire::encode(&RouterState {
             names,

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use dunlin_index::{Coord, ObjectNames, Slot, Space, Window};
 use dunlin_stream::wire::{self, DecodeError};
-use dunlin_stream::{Epoch, Key, KeyRange, Letter, Mail, Operator, ShardTable, Timestamp};
+use dunlin_stream::{
+    Epoch, Key, KeyRange, Letter, Mail, Operator, ShardLoad, ShardTable, Timestamp,
+};
 
 use super::batch::Command;
 use super::catalog::{Catalog, Done, Place};
@@ -32,6 +34,8 @@ pub struct StandingShard<S: Space> {
     /// Queries that are at home nowhere, of which this shard must say so in this epoch.
     pub(super) emptied: BTreeSet<u32>,
     pub(super) refused: Vec<StandingOutput>,
+    /// Objects moved and answers told.
+    work: u64,
 }
 
 /// What the lanes say of an epoch.
@@ -57,6 +61,7 @@ impl<S: Space> Default for StandingShard<S> {
             spread: BTreeMap::new(),
             emptied: BTreeSet::new(),
             refused: Vec::new(),
+            work: 0,
         }
     }
 }
@@ -92,6 +97,7 @@ impl<S: Space> StandingShard<S> {
         let new = self.follow_commands(&mut changes.commands, mail.shard);
         self.settle(&new, &changes, mail, &mut outbox);
         self.queries.advance(&changes.slots, &changes.to, &changes.gone);
+        self.work += (changes.slots.len() + changes.gone.len()) as u64;
         self.changes = changes.cleared();
         if mail.table.len() > 1 {
             self.ask(mail, &mut outbox);
@@ -378,6 +384,11 @@ impl<S: Space> Operator for StandingShard<S> {
     fn end_epoch(&mut self, _: Epoch, _: Timestamp, out: &mut Vec<StandingOutput>) {
         out.append(&mut self.refused);
         self.tell(out);
+        self.work += out.len() as u64;
+    }
+
+    fn load(&self) -> ShardLoad {
+        ShardLoad { keys: self.object_count() as u64, work: self.work }
     }
 
     fn snapshot(&self) -> Vec<u8> {

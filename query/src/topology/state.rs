@@ -5,12 +5,12 @@
 //! last told. Answers are found anew with the first epoch after.
 
 use dunlin_index::{Coord, ObjectNames, Slot, Space, StripIndex};
-use dunlin_stream::Key;
 use dunlin_stream::wire::DecodeError;
+use dunlin_stream::{Key, Strings};
 use serde::{Deserialize, Serialize};
 
 use super::catalog::{Catalog, Place};
-use super::columns::{NameColumn, eights};
+use super::columns::eights;
 use super::shard::StandingShard;
 use crate::standing::StandingQueries;
 
@@ -19,7 +19,7 @@ use crate::standing::StandingQueries;
 pub(super) struct ShardState {
     /// Rising.
     ids: Vec<u32>,
-    names: NameColumn,
+    names: Strings,
     #[serde(with = "eights")]
     x: Vec<f64>,
     #[serde(with = "eights")]
@@ -101,7 +101,7 @@ impl ShardState {
     fn with_room(objects: usize) -> Self {
         Self {
             ids: Vec::with_capacity(objects),
-            names: NameColumn::with_capacity(objects),
+            names: Strings::with_capacity(objects),
             x: Vec::with_capacity(objects),
             y: Vec::with_capacity(objects),
             ..Self::default()
