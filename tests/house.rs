@@ -28,6 +28,8 @@ const BANNED: [(&str, &str); 5] = [
     ("HashSet", "its order differs from run to run"),
 ];
 const LINES_MAX: usize = 500;
+/// Lines of code of an example: no blank ones, no comments.
+const EXAMPLE_LINES_MAX: usize = 79;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -125,6 +127,25 @@ fn flaw(text: &str) -> Option<String> {
 }
 
 #[test]
+fn examples_are_short() -> Result<()> {
+    let mut seen = 0;
+    for folder in ["examples", "stream/examples"] {
+        for file in sources(&root().join(folder))? {
+            let lines = code_lines(&fs::read_to_string(&file)?);
+            ensure!(lines <= EXAMPLE_LINES_MAX, "{}: {lines} lines", file.display());
+            seen += 1;
+        }
+    }
+    ensure!(seen >= 4, "only {seen} examples were found");
+    Ok(())
+}
+
+fn code_lines(text: &str) -> usize {
+    let is_code = |line: &&str| !line.trim().is_empty() && !line.trim().starts_with("//");
+    text.lines().filter(is_code).count()
+}
+
+#[test]
 fn the_core_reads_no_clock_and_no_hash_order() -> Result<()> {
     let mut flaws = Vec::new();
     for member in CORE {
@@ -155,6 +176,7 @@ fn banned(text: &str) -> impl Iterator<Item = String> {
 
 #[test]
 fn flaws_are_seen() {
+    assert_eq!(code_lines("// head\n\nfn main() {\n    // a\n    f(); // b\n}\n"), 3);
     assert!(flaw("use std::fmt;\n").is_some());
     assert!(flaw(&format!("//! Long.\n{}", "\n".repeat(LINES_MAX))).is_some());
     assert!(flaw("//! Short.\n").is_none());

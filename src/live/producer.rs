@@ -181,14 +181,14 @@ impl Producer {
     }
 
     /// Appends rows for which there is credit, each to the lane of its object.
-    pub(super) fn append_rows<B>(&mut self, rows: B) -> Result<Vec<Pending>, LogError>
+    pub(super) fn append_rows<B>(&mut self, rows: &B) -> Result<Vec<Pending>, LogError>
     where
         B: RowsOfObjects + Serialize + Default,
     {
         let mut by_lane: BTreeMap<LaneId, B> = BTreeMap::new();
         for row in 0..rows.rows() {
             let lane = self.lanes.of_object(rows.object(row).as_bytes());
-            by_lane.entry(lane).or_default().push_row(&rows, row);
+            by_lane.entry(lane).or_default().push_row(rows, row);
         }
         let mut pending = Vec::with_capacity(by_lane.len());
         for (lane, rows) in by_lane {

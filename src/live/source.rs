@@ -105,7 +105,7 @@ where
             let State { gate, producer, .. } = &mut *state;
             let admission = self.0.credit.with(|credit| gate.offer(batch, credit));
             let sent = match admission {
-                Admission::Append(batch) => Sent::Appended(producer.append_rows(batch)?),
+                Admission::Append(batch) => Sent::Appended(producer.append_rows(&batch)?),
                 Admission::Held => Sent::Held,
                 Admission::Shed => Sent::Shed,
                 Admission::Wait(back) => {
@@ -135,7 +135,7 @@ impl<B: RowsOfObjects + Serialize + Default> State<B> {
             false => gate.release(credit),
         });
         if let Some(batch) = released {
-            *failed = producer.append_rows(batch).err().map(SendError::from);
+            *failed = producer.append_rows(&batch).err().map(SendError::from);
         }
         self.note();
     }

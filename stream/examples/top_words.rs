@@ -9,7 +9,7 @@ use dunlin_stream::*;
 #[path = "word_count.rs"]
 #[allow(dead_code, reason = "its router and its operator are used")]
 mod word_count;
-use word_count::{ByWord, Counts};
+use word_count::Counts;
 
 const K: usize = 3;
 pub(crate) type Best = Vec<(Reverse<u64>, Box<str>)>;
@@ -70,11 +70,11 @@ fn best(mut words: Best) -> Best {
 pub(crate) struct Top;
 
 impl Topology for Top {
-    type Router = ByWord;
+    type Router = ByHash;
     type Operator = TopWords;
 
-    fn router(&self, _: usize) -> ByWord {
-        ByWord
+    fn router(&self, _: usize) -> ByHash {
+        ByHash
     }
 
     fn operator(&self) -> TopWords {

@@ -2,22 +2,9 @@
 //! their hash; each shard says how often the words of the epoch have come so far.
 
 use std::cmp::Ordering;
-use std::sync::Arc;
 
-use dunlin_stream::log::{Log, MemoryLog};
 use dunlin_stream::wire::DecodeError;
 use dunlin_stream::*;
-
-pub(crate) struct ByWord;
-
-impl Router for ByWord {
-    type Batch = Strings;
-    type Ops = Strings;
-
-    fn route(&mut self, _: Epoch, words: Strings, to: &mut Routes<'_, Strings>) {
-        words.iter().for_each(|word| to.by_key(Key::of_bytes(word.as_bytes())).push(word));
-    }
-}
 
 #[derive(Default)]
 pub(crate) struct Counts(pub(crate) KeyedState<u64>);
@@ -55,11 +42,11 @@ impl Operator for Counts {
 pub(crate) struct WordCount;
 
 impl Topology for WordCount {
-    type Router = ByWord;
+    type Router = ByHash;
     type Operator = Counts;
 
-    fn router(&self, _: usize) -> ByWord {
-        ByWord
+    fn router(&self, _: usize) -> ByHash {
+        ByHash
     }
 
     fn operator(&self) -> Counts {
@@ -74,14 +61,12 @@ impl Topology for WordCount {
 /// Runs a topology of words over standard input, a line an epoch, and prints what it says.
 pub(crate) fn run<T>(topology: T, shards: u32) -> Result<(), Box<dyn std::error::Error>>
 where
-    T: Topology<Router = ByWord>,
+    T: Topology<Router = ByHash>,
     OutputOf<T>: std::fmt::Debug,
 {
-    let log: Arc<dyn Log> = Arc::new(MemoryLog::default());
     let setup = Setup::new("words", 1, Guarantee::Precise);
     let setup = Setup { epoch_ms: 1, shards: ShardTable::even(shards), ..setup };
-    let (mut process, _) = Process::open(topology, log.clone(), None, setup)?;
-    let mut source = Source::new(log, process.lanes().clone(), 1, 0);
+    let (mut process, mut source) = Process::in_memory(topology, setup)?;
     for (line, millis) in std::io::stdin().lines().zip(0..) {
         let words: Strings = line?.split_whitespace().collect();
         source.send(0, Timestamp::from_millis(millis)?, &words)?;

@@ -15,11 +15,11 @@ use crate::checkpoint::{Checkpoint, CheckpointError, Checkpoints, LanePosition, 
 use crate::cutter::Cutter;
 use crate::engine::{Engine, OutputOf, Topology};
 use crate::keeper::{Keeper, Kept};
-use crate::log::{Append, LaneId, Log, LogError};
+use crate::log::{Append, LaneId, Log, LogError, MemoryLog};
 use crate::outputs::{OutputError, OutputLane};
 use crate::router::RecordCounts;
 use crate::wire::DecodeError;
-use crate::{Epoch, EpochClock, Key, ShardTable, Timestamp};
+use crate::{Epoch, EpochClock, Key, ShardTable, Source, Timestamp};
 
 /// What becomes of records and outputs when the process fails and starts again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -245,6 +245,17 @@ impl<T: Topology> Process<T> {
             last: recovery.checkpoint,
         };
         Ok((process, recovery))
+    }
+
+    /// A new application whose log is in memory, and a source for it.
+    ///
+    /// # Errors
+    /// As [`Process::open`].
+    pub fn in_memory(topology: T, setup: Setup) -> Result<(Self, Source), ProcessError> {
+        let log: Arc<dyn Log> = Arc::new(MemoryLog::default());
+        let (process, _) = Self::open(topology, log.clone(), None, setup)?;
+        let source = Source::new(log, process.lanes.clone(), 1, 0);
+        Ok((process, source))
     }
 
     /// The application's lanes.

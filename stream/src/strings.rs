@@ -13,6 +13,7 @@ use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::event_time::RowsOfTime;
+use crate::{Epoch, Key, Router, Routes};
 
 /// Strings in one piece of memory.
 ///
@@ -141,6 +142,19 @@ impl RowsOfTime for Strings {
         }
         *self = kept;
         taken
+    }
+}
+
+/// Routes each string to the shard that owns its hash.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ByHash;
+
+impl Router for ByHash {
+    type Batch = Strings;
+    type Ops = Strings;
+
+    fn route(&mut self, _: Epoch, strings: Strings, to: &mut Routes<'_, Strings>) {
+        strings.iter().for_each(|string| to.by_key(Key::of_bytes(string.as_bytes())).push(string));
     }
 }
 
