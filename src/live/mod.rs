@@ -120,6 +120,7 @@ impl Live {
             credit: credit.clone(),
             waiting: waiting.clone(),
             epoch_ms: options.epoch_ms,
+            ticked: now().as_millis(),
             figures: Figures::new(&options.name),
             tell,
         };
@@ -209,6 +210,8 @@ struct Beat<T: Topology, F> {
     credit: Arc<SharedCredit>,
     waiting: Waiting,
     epoch_ms: i64,
+    /// When the last tick was.
+    ticked: i64,
     figures: Figures,
     tell: F,
 }
@@ -230,13 +233,15 @@ impl<T: Topology, F: FnMut(&Committed<'_, OutputOf<T>>)> Beat<T, F> {
         Ok(())
     }
 
+    /// No time at all if an epoch has ended since the last tick.
     fn until_next_epoch(&self) -> Duration {
-        let into = now().as_millis().rem_euclid(self.epoch_ms);
-        Duration::from_millis((self.epoch_ms - into).unsigned_abs())
+        let next = (self.ticked.div_euclid(self.epoch_ms) + 1) * self.epoch_ms;
+        Duration::from_millis(u64::try_from(next - now().as_millis()).unwrap_or(0))
     }
 
     /// Says in all lanes that it is `at`, and runs what is complete.
     fn advance(&mut self, at: Timestamp) -> Result<(), LiveError> {
+        self.ticked = at.as_millis();
         self.ticks.iter_mut().for_each(|tick| tick.stamp = at);
         self.writer.submit(self.ticks.clone()).wait()?;
         loop {

@@ -21,13 +21,13 @@ use futures::TryStreamExt;
 use futures::executor::block_on;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
+use object_store::{ObjectStore, ObjectStoreExt, PutPayloadMut};
 use serde::{Deserialize, Serialize};
 
 use crate::Epoch;
-use crate::engine::{EngineHead, EngineState};
+use crate::engine::{EngineHead, EngineState, FrozenEngine};
 use crate::log::LogError;
-use crate::wire::{self, DecodeError};
+use crate::wire::{self, DecodeError, Frozen};
 
 /// Where one lane of the input goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,6 +62,22 @@ struct Manifest {
 struct Piece {
     bytes: u64,
     checksum: u32,
+}
+
+/// A checkpoint whose states are not yet in bytes.
+pub struct FrozenCheckpoint {
+    /// The last epoch that it contains.
+    pub epoch: Epoch,
+    /// Where the next epoch begins, by lane.
+    pub positions: Vec<LanePosition>,
+    /// The states of all tasks.
+    pub state: FrozenEngine,
+}
+
+impl From<Checkpoint> for FrozenCheckpoint {
+    fn from(Checkpoint { epoch, positions, state }: Checkpoint) -> Self {
+        Self { epoch, positions, state: state.into() }
+    }
 }
 
 /// Why a checkpoint could not be written or read.
@@ -129,14 +145,14 @@ impl Checkpoints {
     ///
     /// # Errors
     /// [`CheckpointError::Store`], [`CheckpointError::Folder`]; the checkpoint does not count then.
-    pub fn write(&self, checkpoint: &Checkpoint) -> Result<u64, CheckpointError> {
-        let Checkpoint { epoch, positions, state } = checkpoint;
-        let lanes = self.write_pieces(*epoch, "lane", &state.lanes)?;
-        let shards = self.write_pieces(*epoch, "shard", &state.shards)?;
+    pub fn write(&self, checkpoint: impl Into<FrozenCheckpoint>) -> Result<u64, CheckpointError> {
+        let FrozenCheckpoint { epoch, positions, state } = checkpoint.into();
+        let FrozenEngine { head, lanes, shards } = state;
+        let lanes = self.write_pieces(epoch, "lane", lanes)?;
+        let shards = self.write_pieces(epoch, "shard", shards)?;
         let bytes = lanes.iter().chain(&shards).map(|piece| piece.bytes).sum();
-        let (positions, head) = (positions.clone(), state.head.clone());
-        let manifest = Manifest { epoch: *epoch, positions, head, lanes, shards };
-        self.put(&name(*epoch, MANIFEST), wire::frame(&wire::encode(&manifest)))?;
+        let manifest = Manifest { epoch, positions, head, lanes, shards };
+        self.put(&name(epoch, MANIFEST), wire::encode(&manifest))?;
         Ok(bytes)
     }
 
@@ -144,18 +160,22 @@ impl Checkpoints {
         &self,
         epoch: Epoch,
         kind: &str,
-        states: &[Vec<u8>],
+        states: Vec<Frozen>,
     ) -> Result<Vec<Piece>, CheckpointError> {
-        let write = |(number, state): (usize, &Vec<u8>)| {
-            let framed = wire::frame(state);
-            let piece = Piece { bytes: state.len() as u64, checksum: wire::checksum(state) };
-            self.put(&name(epoch, &format!("{kind}-{number}")), framed).map(|()| piece)
+        let write = |(number, state): (usize, Frozen)| {
+            let state = state.encode();
+            let piece = Piece { bytes: state.len() as u64, checksum: wire::checksum(&state) };
+            self.put(&name(epoch, &format!("{kind}-{number}")), state).map(|()| piece)
         };
-        states.iter().enumerate().map(write).collect()
+        states.into_iter().enumerate().map(write).collect()
     }
 
-    fn put(&self, name: &Path, bytes: Vec<u8>) -> Result<(), CheckpointError> {
-        block_on(self.store.put(name, PutPayload::from(bytes)))?;
+    /// Stores a payload in a frame.
+    fn put(&self, name: &Path, payload: Vec<u8>) -> Result<(), CheckpointError> {
+        let mut framed = PutPayloadMut::new();
+        framed.push(wire::frame_header(&payload).to_vec().into());
+        framed.push(payload.into());
+        block_on(self.store.put(name, framed.freeze()))?;
         if let Some(folder) = &self.folder {
             let file = folder.join(name.as_ref());
             File::open(&file)?.sync_all()?;
@@ -295,7 +315,7 @@ mod tests {
         for store in stores {
             assert!(store.newest().unwrap().0.is_none());
             for epoch in [-5, 3, 200, 20] {
-                store.write(&checkpoint(epoch)).unwrap();
+                store.write(checkpoint(epoch)).unwrap();
             }
             assert_eq!(store.newest().unwrap().0, Some(checkpoint(200)));
             store.delete_before(Epoch(20)).unwrap();
@@ -307,8 +327,8 @@ mod tests {
     #[test]
     fn any_flipped_bit_or_missing_object_sends_back_to_the_one_before() {
         let (folder, [store, _]) = both_stores();
-        store.write(&checkpoint(1)).unwrap();
-        store.write(&checkpoint(2)).unwrap();
+        store.write(checkpoint(1)).unwrap();
+        store.write(checkpoint(2)).unwrap();
         let newest = folder.path().join(name(Epoch(2), "").as_ref());
         for file in std::fs::read_dir(&newest).unwrap().map(|file| file.unwrap().path()) {
             let whole = std::fs::read(&file).unwrap();

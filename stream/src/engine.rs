@@ -21,7 +21,7 @@ use crate::lane::{LaneOutput, LaneTask};
 use crate::log::Entry;
 use crate::operator::{Letter, Mail, Operator};
 use crate::router::{RecordCounts, Router};
-use crate::wire::DecodeError;
+use crate::wire::{DecodeError, Frozen};
 use crate::{Epoch, Key, ShardTable, Timestamp};
 
 /// What an application is made of.
@@ -86,6 +86,32 @@ pub struct EngineState {
     pub lanes: Vec<Vec<u8>>,
     /// The states of the shards.
     pub shards: Vec<Vec<u8>>,
+}
+
+/// As [`EngineState`], not yet in bytes.
+pub struct FrozenEngine {
+    /// The table and the common watermark.
+    pub head: EngineHead,
+    /// The states of the lanes.
+    pub lanes: Vec<Frozen>,
+    /// The states of the shards.
+    pub shards: Vec<Frozen>,
+}
+
+impl FrozenEngine {
+    /// The states in bytes.
+    #[must_use]
+    pub fn encode(self) -> EngineState {
+        let bytes = |states: Vec<Frozen>| states.into_iter().map(Frozen::encode).collect();
+        EngineState { head: self.head, lanes: bytes(self.lanes), shards: bytes(self.shards) }
+    }
+}
+
+impl From<EngineState> for FrozenEngine {
+    fn from(state: EngineState) -> Self {
+        let freeze = |states: Vec<Vec<u8>>| states.into_iter().map(Frozen::from).collect();
+        Self { head: state.head, lanes: freeze(state.lanes), shards: freeze(state.shards) }
+    }
 }
 
 /// What the engine itself remembers.
@@ -218,12 +244,18 @@ impl<T: Topology> Engine<T> {
     /// The states of all tasks, between epochs.
     #[must_use]
     pub fn snapshot(&self) -> EngineState {
+        self.freeze().encode()
+    }
+
+    /// The states of all tasks, to be put in bytes while the engine goes on.
+    #[must_use]
+    pub fn freeze(&self) -> FrozenEngine {
         let head = EngineHead { table: self.table.clone(), watermark: self.watermark };
         let (lanes, shards) = rayon::join(
-            || self.lanes.par_iter().with_max_len(1).map(LaneTask::snapshot).collect(),
-            || self.shards.par_iter().with_max_len(1).map(Operator::snapshot).collect(),
+            || self.lanes.par_iter().with_max_len(1).map(LaneTask::freeze).collect(),
+            || self.shards.par_iter().with_max_len(1).map(Operator::freeze).collect(),
         );
-        EngineState { head, lanes, shards }
+        FrozenEngine { head, lanes, shards }
     }
 
     /// An engine with the states that [`Engine::snapshot`] took.

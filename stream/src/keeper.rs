@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
 use crate::Epoch;
-use crate::checkpoint::{Checkpoint, CheckpointError, Checkpoints, LanePosition};
+use crate::checkpoint::{CheckpointError, Checkpoints, FrozenCheckpoint, LanePosition};
 use crate::log::Log;
 use crate::process::{Lanes, Setup};
 
@@ -53,7 +53,7 @@ enum Writer {
 
 #[derive(Debug)]
 struct WriterThread {
-    work: Option<Sender<Checkpoint>>,
+    work: Option<Sender<FrozenCheckpoint>>,
     done: Receiver<Outcome>,
     thread: Option<JoinHandle<()>>,
 }
@@ -88,12 +88,12 @@ impl Keeper {
     }
 
     /// Writes a checkpoint, or has it written.
-    pub(crate) fn keep(&mut self, checkpoint: Checkpoint) {
+    pub(crate) fn keep(&mut self, checkpoint: FrozenCheckpoint) {
         self.wait();
         match &mut self.writer {
             Writer::Thread(thread) => self.busy = thread.begin(checkpoint),
             Writer::Caller(desk) => {
-                let outcome = desk.write(&checkpoint);
+                let outcome = desk.write(checkpoint);
                 self.note(outcome);
             }
         }
@@ -129,15 +129,15 @@ impl Keeper {
 }
 
 impl Desk {
-    fn write(&mut self, checkpoint: &Checkpoint) -> Outcome {
+    fn write(&mut self, checkpoint: FrozenCheckpoint) -> Outcome {
         (checkpoint.epoch, self.try_write(checkpoint))
     }
 
-    fn try_write(&mut self, checkpoint: &Checkpoint) -> Result<u64, CheckpointError> {
+    fn try_write(&mut self, checkpoint: FrozenCheckpoint) -> Result<u64, CheckpointError> {
         // A checkpoint must not know more than the log after a power cut.
         self.log.sync()?;
-        let bytes = self.checkpoints.write(checkpoint)?;
         let newest = (checkpoint.epoch, checkpoint.positions.clone());
+        let bytes = self.checkpoints.write(checkpoint)?;
         if let Some((epoch, positions)) = self.newest.replace(newest) {
             self.checkpoints.delete_before(epoch)?;
             self.cut(&positions)?;
@@ -161,11 +161,11 @@ impl Desk {
 
 impl WriterThread {
     fn start(mut desk: Desk) -> Self {
-        let (work, orders) = channel::<Checkpoint>();
+        let (work, orders) = channel::<FrozenCheckpoint>();
         let (outcomes, done) = channel();
         let write = move || {
             for checkpoint in orders {
-                if outcomes.send(desk.write(&checkpoint)).is_err() {
+                if outcomes.send(desk.write(checkpoint)).is_err() {
                     return;
                 }
             }
@@ -176,7 +176,7 @@ impl WriterThread {
     }
 
     /// Whether the thread took the order.
-    fn begin(&self, checkpoint: Checkpoint) -> bool {
+    fn begin(&self, checkpoint: FrozenCheckpoint) -> bool {
         self.work.as_ref().is_some_and(|work| work.send(checkpoint).is_ok())
     }
 }

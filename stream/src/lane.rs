@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::event_time::{EventTime, EventTimeRule, EventTimeState, RowsOfTime, Verdict};
 use crate::log::Entry;
 use crate::router::{RecordCounts, Router, Routes};
-use crate::wire::{self, DecodeError};
+use crate::wire::{self, DecodeError, Frozen};
 use crate::{Epoch, ShardTable, Timestamp};
 
 /// What lies in a lane of the input: a batch and who sent it. An empty payload is a tick: it only
@@ -158,10 +158,16 @@ impl<R: Router> LaneTask<R> {
     /// The state at the end of an epoch.
     #[must_use]
     pub fn snapshot(&self) -> Vec<u8> {
-        wire::encode(&LaneState {
-            event_time: self.event_time.state().clone(),
-            producers: self.producers.clone(),
-            router: self.router.snapshot(),
+        self.freeze().encode()
+    }
+
+    /// What [`LaneTask::snapshot`] says, to be put in bytes while the lane goes on.
+    #[must_use]
+    pub fn freeze(&self) -> Frozen {
+        let (event_time, producers) = (self.event_time.state().clone(), self.producers.clone());
+        let router = self.router.freeze();
+        Frozen::new(move || {
+            wire::encode(&LaneState { event_time, producers, router: router.encode() })
         })
     }
 

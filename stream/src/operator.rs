@@ -1,6 +1,6 @@
 //! What an operator is: one required method, the rest defaulted.
 
-use crate::wire::DecodeError;
+use crate::wire::{DecodeError, Frozen};
 use crate::{Epoch, Key, ShardTable, Timestamp};
 
 /// A deterministic state machine over the epochs of a stream: the state of one shard.
@@ -46,6 +46,12 @@ pub trait Operator {
     /// operator that keeps nothing between epochs has nothing to write.
     fn snapshot(&self) -> Vec<u8> {
         Vec::new()
+    }
+
+    /// What [`snapshot`](Operator::snapshot) says, to be put in bytes while the operator goes on: worth
+    /// it where copying columns is less work than encoding them.
+    fn freeze(&self) -> Frozen {
+        self.snapshot().into()
     }
 
     /// Takes over the state that a snapshot holds; `self` is as it was made.

@@ -11,7 +11,9 @@
 
 use std::sync::Arc;
 
-use crate::checkpoint::{Checkpoint, CheckpointError, Checkpoints, LanePosition, Unusable};
+use crate::checkpoint::{
+    Checkpoint, CheckpointError, Checkpoints, FrozenCheckpoint, LanePosition, Unusable,
+};
 use crate::cutter::Cutter;
 use crate::engine::{Engine, OutputOf, Topology};
 use crate::keeper::{Keeper, Kept};
@@ -342,8 +344,8 @@ impl<T: Topology> Process<T> {
 
     fn checkpoint(&mut self, epoch: Epoch) {
         let Some(keeper) = &mut self.keeper else { return };
-        let (positions, state) = (self.cutter.positions(), self.engine.snapshot());
-        keeper.keep(Checkpoint { epoch, positions, state });
+        let (positions, state) = (self.cutter.positions(), self.engine.freeze());
+        keeper.keep(FrozenCheckpoint { epoch, positions, state });
     }
 
     /// Writes a checkpoint of the last epoch that was run, and waits for it: the next start has

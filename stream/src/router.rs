@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::event_time::RowsOfTime;
-use crate::wire::DecodeError;
+use crate::wire::{DecodeError, Frozen};
 use crate::{Epoch, Key, ShardTable, Timestamp};
 
 /// The state machine of one lane.
@@ -29,6 +29,11 @@ pub trait Router {
     /// The state at the end of an epoch, for [`restore`](Router::restore) on a new one.
     fn snapshot(&self) -> Vec<u8> {
         Vec::new()
+    }
+
+    /// What [`snapshot`](Router::snapshot) says, to be put in bytes while the router goes on.
+    fn freeze(&self) -> Frozen {
+        self.snapshot().into()
     }
 
     /// Takes over the state that a snapshot holds; `self` is as it was made.

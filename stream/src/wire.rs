@@ -48,6 +48,33 @@ pub fn encode<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
     postcard::to_stdvec(value).expect("columns and numbers always serialize")
 }
 
+/// A value that becomes bytes when it is asked for, perhaps by another thread.
+pub struct Frozen(Box<dyn FnOnce() -> Vec<u8> + Send>);
+
+impl Frozen {
+    /// Bytes to be made later.
+    pub fn new(encode: impl FnOnce() -> Vec<u8> + Send + 'static) -> Self {
+        Self(Box::new(encode))
+    }
+
+    /// A value whose bytes are made later.
+    pub fn of<T: Serialize + Send + 'static>(value: T) -> Self {
+        Self::new(move || encode(&value))
+    }
+
+    /// The bytes.
+    #[must_use]
+    pub fn encode(self) -> Vec<u8> {
+        self.0()
+    }
+}
+
+impl From<Vec<u8>> for Frozen {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::new(move || bytes)
+    }
+}
+
 /// The value of all of `bytes`.
 ///
 /// # Errors
@@ -65,13 +92,18 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
 /// Puts a payload in a frame.
 #[must_use]
 pub fn frame(payload: &[u8]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(HEADER_BYTES + payload.len());
-    bytes.extend_from_slice(&MAGIC);
-    bytes.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
-    bytes.extend_from_slice(&(payload.len() as u64).to_le_bytes());
-    bytes.extend_from_slice(&checksum(payload).to_le_bytes());
-    bytes.extend_from_slice(payload);
-    bytes
+    [&frame_header(payload)[..], payload].concat()
+}
+
+/// What stands before a payload in its frame.
+#[must_use]
+pub fn frame_header(payload: &[u8]) -> [u8; HEADER_BYTES] {
+    let mut header = [0; HEADER_BYTES];
+    header[..4].copy_from_slice(&MAGIC);
+    header[4..8].copy_from_slice(&FORMAT_VERSION.to_le_bytes());
+    header[8..16].copy_from_slice(&(payload.len() as u64).to_le_bytes());
+    header[16..].copy_from_slice(&checksum(payload).to_le_bytes());
+    header
 }
 
 /// The payload of a frame.

@@ -466,7 +466,7 @@ fn a_damaged_checkpoint_only_makes_the_restart_longer() {
             run.advance();
             spoiled += 1;
             // The next one is to have a whole one before it again.
-            run.checkpoints.write(&whole).unwrap();
+            run.checkpoints.write(whole.clone()).unwrap();
         }
     }
     assert!(spoiled >= 4, "{spoiled}");

@@ -8,7 +8,7 @@
 //! and the same events. So a split copies, and a merge keeps one of two.
 
 use dunlin_index::Event;
-use dunlin_stream::wire::{self, DecodeError};
+use dunlin_stream::wire::{self, DecodeError, Frozen};
 use dunlin_stream::{Epoch, Key, KeyRange, Operator, ShardLoad, Timestamp};
 use smallvec::SmallVec;
 
@@ -201,8 +201,12 @@ impl Operator for CooccurrenceShard {
     }
 
     fn snapshot(&self) -> Vec<u8> {
+        self.freeze().encode()
+    }
+
+    fn freeze(&self) -> Frozen {
         let stored = self.watermark.into_iter().flat_map(|at| self.window.unexpired(at));
-        wire::encode(&ShardState {
+        Frozen::of(ShardState {
             watermark: self.watermark,
             swept: self.swept,
             counts: self.counts,

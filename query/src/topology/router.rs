@@ -13,7 +13,7 @@
 use std::marker::PhantomData;
 
 use dunlin_index::{Coord, ObjectNames, Slot, Space};
-use dunlin_stream::wire::{self, DecodeError};
+use dunlin_stream::wire::{self, DecodeError, Frozen};
 use dunlin_stream::{Epoch, Key, RecordCounts, Router, Routes, ShardTable, Strings, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -268,9 +268,13 @@ impl<S: Space> Router for PositionRouter<S> {
     }
 
     fn snapshot(&self) -> Vec<u8> {
+        self.freeze().encode()
+    }
+
+    fn freeze(&self) -> Frozen {
         let mut names = Strings::with_capacity(self.objects.len());
         (0..self.objects.len()).for_each(|slot| names.push(self.names.name(Slot(slot as u32))));
-        wire::encode(&RouterState {
+        Frozen::of(RouterState {
             names,
             times: self.objects.iter().map(|object| object.time).collect(),
             x: self.objects.iter().map(|object| object.x).collect(),

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use dunlin_index::{Coord, ObjectNames, Slot, Space, Window};
-use dunlin_stream::wire::{self, DecodeError};
+use dunlin_stream::wire::{self, DecodeError, Frozen};
 use dunlin_stream::{
     Epoch, Key, KeyRange, Letter, Mail, Operator, ShardLoad, ShardTable, Timestamp,
 };
@@ -392,7 +392,11 @@ impl<S: Space> Operator for StandingShard<S> {
     }
 
     fn snapshot(&self) -> Vec<u8> {
-        wire::encode(&self.state())
+        self.freeze().encode()
+    }
+
+    fn freeze(&self) -> Frozen {
+        Frozen::of(self.state())
     }
 
     fn restore(&mut self, state: &[u8]) -> Result<(), DecodeError> {
