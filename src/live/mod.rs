@@ -8,25 +8,27 @@
 //! Everything that decides is in `dunlin-stream`; here are the clock that stamps batches and closes
 //! epochs, the thread that runs them, the folder where log and checkpoints live, and figures.
 
+mod ask;
 mod metrics;
 mod options;
 mod producer;
 
 use std::io;
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use dunlin_stream::checkpoint::{CheckpointError, Checkpoints};
 use dunlin_stream::log::{Batch, GroupWriter, LocalLog, Log, LogError, MemoryLog, WriterOptions};
 use dunlin_stream::process::{Committed, Lanes, ProcessError, Recovery};
 use dunlin_stream::{OutputOf, Process, Timestamp, Topology};
 
+pub use ask::{AskError, Asker, JOBS_MAX};
 pub use metrics::describe as describe_metrics;
 pub use options::LiveOptions;
 pub use producer::{Producer, SendError};
 
+use ask::Jobs;
 use metrics::Figures;
 use producer::SharedCredit;
 
@@ -52,16 +54,12 @@ pub enum LiveError {
 }
 
 /// A running application; dropping it stops it as [`Live::stop`] does.
-pub struct Live {
+pub struct Live<T: Topology + 'static> {
     lanes: Lanes,
     writer: Arc<GroupWriter>,
     credit: Arc<SharedCredit>,
-    engine: Option<Engine>,
-}
-
-struct Engine {
-    stop: Sender<()>,
-    thread: JoinHandle<Result<(), LiveError>>,
+    asker: Asker<T>,
+    engine: Option<JoinHandle<Result<(), LiveError>>>,
 }
 
 /// The wall clock, as the log's time.
@@ -72,13 +70,13 @@ pub(crate) fn now() -> Timestamp {
     Timestamp::from_millis(millis).unwrap_or(Timestamp::MAX)
 }
 
-impl Live {
+impl<T: Topology + 'static> Live<T> {
     /// Starts or restarts an application. `tell` is called by the engine's thread with each epoch
     /// that was committed, and should be short.
     ///
     /// # Errors
     /// A folder, log or checkpoint that cannot be used.
-    pub fn start<T: Topology + 'static>(
+    pub fn start(
         topology: T,
         options: &LiveOptions,
         tell: impl FnMut(&Committed<'_, OutputOf<T>>) + Send + 'static,
@@ -91,7 +89,7 @@ impl Live {
     ///
     /// # Errors
     /// As [`Live::start`].
-    pub fn start_on<T: Topology + 'static>(
+    pub fn start_on(
         topology: T,
         log: Arc<dyn Log>,
         checkpoints: Option<Checkpoints>,
@@ -103,7 +101,7 @@ impl Live {
         let lanes = process.lanes().clone();
         let writer = Arc::new(GroupWriter::start(log, &WriterOptions::new(options.sync))?);
         let credit = Arc::new(SharedCredit::new(options.credit_records));
-        let (stop, stopped) = channel();
+        let (asker, jobs) = ask::queue();
         let mut beat = Beat {
             process,
             ticks: lanes.read().iter().map(|&lane| tick(lane)).collect(),
@@ -114,13 +112,12 @@ impl Live {
             tell,
         };
         let run = move || {
-            let ended = beat.run(&stopped);
+            let ended = beat.run(&jobs);
             beat.credit.close();
             ended
         };
         let thread = std::thread::Builder::new().name("engine".to_owned()).spawn(run)?;
-        let engine = Some(Engine { stop, thread });
-        Ok((Self { lanes, writer, credit, engine }, recovery))
+        Ok((Self { lanes, writer, credit, asker, engine: Some(thread) }, recovery))
     }
 
     /// A producer by a number that it keeps over restarts; its next batch gets number `sequence`.
@@ -128,6 +125,23 @@ impl Live {
     pub fn producer(&self, number: u64, sequence: u64) -> Producer {
         let (lanes, writer) = (self.lanes.clone(), self.writer.clone());
         Producer::new(lanes, writer, self.credit.clone(), number, sequence)
+    }
+
+    /// Asks the application about its state between epochs.
+    ///
+    /// # Errors
+    /// [`AskError::Ended`].
+    pub fn ask<R: Send + 'static>(
+        &self,
+        question: impl FnOnce(&Process<T>) -> R + Send + 'static,
+    ) -> Result<R, AskError> {
+        self.asker.ask(question)
+    }
+
+    /// What asks the application, for other threads.
+    #[must_use]
+    pub fn asker(&self) -> Asker<T> {
+        self.asker.clone()
     }
 
     /// The application's lanes.
@@ -140,7 +154,7 @@ impl Live {
     /// [`Live::stop`] gives.
     #[must_use]
     pub fn is_running(&self) -> bool {
-        self.engine.as_ref().is_some_and(|engine| !engine.thread.is_finished())
+        self.engine.as_ref().is_some_and(|engine| !engine.is_finished())
     }
 
     /// Finishes the epoch, writes a checkpoint, and ends.
@@ -152,13 +166,13 @@ impl Live {
     }
 
     fn end(&mut self) -> Result<(), LiveError> {
-        let Some(Engine { stop, thread }) = self.engine.take() else { return Ok(()) };
-        drop(stop);
+        let Some(thread) = self.engine.take() else { return Ok(()) };
+        self.asker.stop();
         thread.join().unwrap_or(Err(LiveError::Panic))
     }
 }
 
-impl Drop for Live {
+impl<T: Topology + 'static> Drop for Live<T> {
     fn drop(&mut self) {
         if let Err(error) = self.end() {
             tracing::error!(%error, "the application ended");
@@ -190,22 +204,22 @@ struct Beat<T: Topology, F> {
 }
 
 impl<T: Topology, F: FnMut(&Committed<'_, OutputOf<T>>)> Beat<T, F> {
-    /// Runs epoch after epoch until the other end of `stopped` is gone.
-    fn run(&mut self, stopped: &std::sync::mpsc::Receiver<()>) -> Result<(), LiveError> {
-        while stopped.recv_timeout(self.until_next_epoch()) == Err(RecvTimeoutError::Timeout) {
+    /// Runs epoch after epoch, and jobs between them, until it is told to stop.
+    fn run(&mut self, jobs: &Jobs<T>) -> Result<(), LiveError> {
+        while jobs.work_until(self.next_epoch(), &mut self.process) {
             self.advance(now())?;
         }
         // The epoch that is open is closed by the first instant after it.
-        let end = now().as_millis().div_euclid(self.epoch_ms) * self.epoch_ms + self.epoch_ms;
-        self.advance(Timestamp::from_millis_unchecked(end))?;
+        self.advance(self.next_epoch())?;
         self.process.checkpoint_now();
         self.figures.checkpoint(&self.process, now());
         Ok(())
     }
 
-    fn until_next_epoch(&self) -> Duration {
-        let into = now().as_millis().rem_euclid(self.epoch_ms);
-        Duration::from_millis((self.epoch_ms - into).unsigned_abs())
+    /// The first instant after the epoch that is open.
+    fn next_epoch(&self) -> Timestamp {
+        let now = now().as_millis();
+        Timestamp::from_millis_unchecked(now - now.rem_euclid(self.epoch_ms) + self.epoch_ms)
     }
 
     /// Says in all lanes that it is `at`, and runs what is complete.

@@ -41,6 +41,11 @@ impl NameColumn {
         self.ends.push(u32::try_from(self.text.len()).expect("less than 4 GiB of names"));
     }
 
+    /// The bytes of all names together.
+    pub(crate) fn text_len(&self) -> usize {
+        self.text.len()
+    }
+
     /// How many names there are.
     #[inline]
     #[must_use]
