@@ -6,12 +6,12 @@
 //! | `query` | [`query`] | reading query files | [`query_file`] |
 //! | `mine` | [`mine`] | answers as text | [`answers`] |
 //! | `generate` | [`generate`] | reports as text | [`reports`] |
-//! |  |  | where data goes | [`output`] |
+//! | `serve` | [`serve`] | where data goes | [`output`] |
 //!
 //! stdout carries data, stderr progress and summaries.
 
 mod answers;
-mod duration;
+
 mod error;
 mod generate;
 mod mine;
@@ -23,11 +23,13 @@ mod query_file;
 mod reading;
 mod replay;
 mod reports;
+mod serve;
 
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
+use dunlin::duration;
 use error::CliError;
 
 /// A stream engine for moving objects: standing questions, exact answers.
@@ -44,6 +46,7 @@ enum Command {
     Query(query::QueryArgs),
     Mine(mine::MineArgs),
     Generate(generate::GenerateArgs),
+    Serve(serve::ServeArgs),
 }
 
 /// Runs the command that was given.
@@ -53,6 +56,7 @@ pub(crate) fn run(cli: Cli) -> Result<(), CliError> {
         Command::Query(args) => query::run(&args),
         Command::Mine(args) => mine::run(&args),
         Command::Generate(args) => generate::run(&args),
+        Command::Serve(args) => serve::run(&args),
     }
 }
 
