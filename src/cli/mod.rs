@@ -7,10 +7,14 @@
 //! | `mine` | [`mine`] | answers as text | [`answers`] |
 //! | `generate` | [`generate`] | reports as text | [`reports`] |
 //! | `serve` | [`serve`] | where data goes | [`output`] |
+//! | `send`, `watch` | [`send`], [`watch`] | talking to a server | [`client`] |
+//! | `demo` | [`demo`] |  |  |
 //!
 //! stdout carries data, stderr progress and summaries.
 
 mod answers;
+mod client;
+mod demo;
 
 mod error;
 mod generate;
@@ -23,7 +27,9 @@ mod query_file;
 mod reading;
 mod replay;
 mod reports;
+mod send;
 mod serve;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -47,6 +53,9 @@ enum Command {
     Mine(mine::MineArgs),
     Generate(generate::GenerateArgs),
     Serve(serve::ServeArgs),
+    Send(send::SendArgs),
+    Watch(watch::WatchArgs),
+    Demo(demo::DemoArgs),
 }
 
 /// Runs the command that was given.
@@ -57,6 +66,9 @@ pub(crate) fn run(cli: Cli) -> Result<(), CliError> {
         Command::Mine(args) => mine::run(&args),
         Command::Generate(args) => generate::run(&args),
         Command::Serve(args) => serve::run(&args),
+        Command::Send(args) => send::run(&args),
+        Command::Watch(args) => watch::run(&args),
+        Command::Demo(args) => demo::run(&args),
     }
 }
 

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use dunlin::index::SpaceKind;
 use dunlin::server::{ServeOptions, Server};
 use dunlin::stream::Guarantee;
 use dunlin::stream::log::SyncPolicy;
@@ -13,6 +12,7 @@ use dunlin::stream::log::SyncPolicy;
 use super::duration;
 use super::error::CliError;
 use super::progress::say;
+use super::reading::SpaceArg;
 
 const EXAMPLE: &str = r#"Example:
   dunlin serve --data dunlin-data
@@ -36,7 +36,7 @@ pub(crate) struct ServeArgs {
     /// Length of an epoch
     #[arg(long, value_name = "DURATION", default_value = "20ms", value_parser = duration::parse_epoch)]
     epoch: i64,
-    /// Longitude and latitude on the earth, or x and y in a plane
+    /// What positions are
     #[arg(long, value_enum, default_value_t)]
     space: SpaceArg,
     /// What a restart does with what was under way
@@ -51,14 +51,6 @@ pub(crate) struct ServeArgs {
     /// How many shards to cut the space into, once there are objects enough
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
     shards: u16,
-}
-
-/// The space of the positions.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-enum SpaceArg {
-    #[default]
-    Sphere,
-    Plane,
 }
 
 /// What becomes of what was under way when the server fails.
@@ -91,10 +83,7 @@ impl ServeArgs {
             http: self.http,
             grpc: self.grpc,
             data: self.data.clone(),
-            space: match self.space {
-                SpaceArg::Sphere => SpaceKind::Sphere,
-                SpaceArg::Plane => SpaceKind::Plane,
-            },
+            space: self.space.into(),
             epoch_ms: self.epoch,
             ttl_ms: self.ttl,
             guarantee: match self.guarantee {
