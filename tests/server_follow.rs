@@ -1,5 +1,7 @@
 //! Following queries over real sockets: every delta once, whatever is cut or started again.
 
+#![allow(clippy::disallowed_methods, reason = "a test of a live server waits by the clock")]
+
 mod serving;
 
 use std::sync::Arc;
@@ -9,7 +11,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use dunlin::server::{Limits, ServeOptions, Server};
 use serde_json::{Value, json};
-use serving::{Client, PATIENCE, apply, options, start, start_with, until};
+use serving::{Client, apply, options, start, start_with, until};
 use tungstenite::Message;
 
 const NEAREST: &str = r#"{"id":"q1","knn":{"k":3,"at":[0,0]}}"#;
@@ -276,7 +278,6 @@ fn shards_are_cut_when_there_are_objects_enough_and_answers_stay() -> Result<()>
     let mut follower = client.follow("q1", None)?;
     client.report(&[("o7", 15.0, 1.0)])?;
     follower.read_until(&["o1500", "o7", "o1499", "o1501"])?;
-    assert!(PATIENCE > Duration::ZERO);
     server.stop()?;
     Ok(())
 }

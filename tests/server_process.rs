@@ -1,5 +1,7 @@
 //! The binary: `serve`, `send`, `watch` and `demo` as processes, ended gently and by kill -9.
 
+#![allow(clippy::disallowed_methods, reason = "when to kill is a matter of the clock")]
+
 mod serving;
 
 use std::io::{BufRead, BufReader, Read};

@@ -33,6 +33,8 @@ use proto::{
 /// Streams that are open when the server stops have so long to end.
 const FAREWELL: Duration = Duration::from_secs(5);
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
+/// Calls of one connection at a time.
+const STREAMS_MAX: u32 = 2_000;
 
 /// What answers calls.
 #[derive(Clone)]
@@ -58,6 +60,7 @@ pub(super) async fn serve(listener: TcpListener, app: Arc<App>, stopped: watch::
     let serving = Server::builder()
         .http2_keepalive_interval(Some(KEEP_ALIVE))
         .http2_keepalive_timeout(Some(KEEP_ALIVE))
+        .max_concurrent_streams(Some(STREAMS_MAX))
         .tcp_nodelay(true)
         .add_service(health)
         .add_service(reflection)

@@ -7,6 +7,7 @@
 use std::net::IpAddr;
 
 use axum::extract::{Request, State};
+use axum::http::uri::Authority;
 use axum::http::{StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::Response;
@@ -28,7 +29,7 @@ pub(super) async fn own_pages_only(
 
 fn comes_from_here(request: &Request, is_local: bool) -> bool {
     let header = |name| request.headers().get(name).and_then(|it| it.to_str().ok());
-    let host = header(header::HOST).or_else(|| request.uri().authority().map(|it| it.as_str()));
+    let host = header(header::HOST).or_else(|| request.uri().authority().map(Authority::as_str));
     is_taken(host, header(header::ORIGIN), is_local)
 }
 
@@ -38,7 +39,7 @@ fn is_taken(host: Option<&str>, origin: Option<&str>, is_local: bool) -> bool {
     }
     let Some(origin) = origin else { return true };
     let origin = origin.parse::<Uri>().ok();
-    let page = origin.as_ref().and_then(Uri::authority).map(|it| it.as_str());
+    let page = origin.as_ref().and_then(Uri::authority).map(Authority::as_str);
     page.is_some() && page == host
 }
 

@@ -16,6 +16,7 @@ use crate::live::AskError;
 use crate::server::app::App;
 use crate::server::feed::Tally;
 use crate::server::json::{push_list, push_number, push_string};
+use crate::server::registry::Registry;
 
 /// What the server answers to.
 pub(super) const OPENAPI: &str = include_str!("openapi.json");
@@ -51,7 +52,7 @@ pub(crate) async fn state_text(app: &App) -> Result<String, AskError> {
         .ask(|look| (look.epoch().1, look.object_count(), look.shards(), look.strips()))
         .await?;
     let space = format!("{:?}", app.core.space()).to_lowercase();
-    let (queries, lanes) = (app.registry(|registry| registry.len()), app.core.lane_count());
+    let (queries, lanes) = (app.registry(Registry::len), app.core.lane_count());
     let subscribers = app.feed.hub().subscriber_count();
     let mut text = format!(
         "{{\"time\":\"{time}\",\"space\":\"{space}\",\"objects\":{objects},\"queries\":{queries},\

@@ -56,7 +56,7 @@ pub(crate) fn read_csv(body: &[u8], intake: &mut Intake<'_>) -> Result<(), Query
         };
         match cells(&row, columns) {
             Ok((object, at, time)) => intake.push(line, object, at, time)?,
-            Err(reason) => intake.reject(line, reason),
+            Err(reason) => intake.reject(line, &reason),
         }
     }
     Ok(())

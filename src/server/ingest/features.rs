@@ -18,7 +18,7 @@ pub(crate) fn read_features(body: &[u8], intake: &mut Intake<'_>) -> Result<(), 
     for (number, feature) in (1..).zip(&collection.features) {
         match report(feature) {
             Ok((object, at, time)) => intake.push(number, object, at, time)?,
-            Err(reason) => intake.reject(number, reason),
+            Err(reason) => intake.reject(number, &reason),
         }
     }
     Ok(())

@@ -130,14 +130,14 @@ impl<'a> Intake<'a> {
         match self.check(object, at, time) {
             Ok((at, time)) => self.put(object, at, time),
             Err(reason) => {
-                self.reject(row, reason);
+                self.reject(row, &reason);
                 Ok(())
             }
         }
     }
 
     /// Counts a row that is no good.
-    pub(crate) fn reject(&mut self, row: u64, reason: Reason) {
+    pub(crate) fn reject(&mut self, row: u64, reason: &Reason) {
         self.outcome.rejected.add(row, reason);
     }
 

@@ -74,7 +74,7 @@ impl<'a> PassageIntake<'a> {
                     self.send()?;
                 }
             }
-            Err(reason) => self.outcome.rejected.add(row, reason),
+            Err(reason) => self.outcome.rejected.add(row, &reason),
         }
         Ok(())
     }
@@ -129,7 +129,7 @@ pub(crate) fn read_passages(body: &[u8], intake: &mut PassageIntake<'_>) -> Resu
             Ok(Line { stream, object, time }) => {
                 intake.push(number, (&stream, &object), time.map(|time| time.0))?;
             }
-            Err(error) => intake.outcome.rejected.add(number, Reason::Form(words(&error))),
+            Err(error) => intake.outcome.rejected.add(number, &Reason::Form(words(&error))),
         }
     }
     Ok(())

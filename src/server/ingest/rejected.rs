@@ -59,7 +59,7 @@ pub(crate) struct Rejected {
 }
 
 impl Rejected {
-    pub(super) fn add(&mut self, row: u64, reason: Reason) {
+    pub(super) fn add(&mut self, row: u64, reason: &Reason) {
         self.count += 1;
         let label = reason.label();
         match self.labels.iter_mut().find(|it| it.0 == label) {

@@ -106,7 +106,7 @@ pub(crate) fn read_lines(body: &[u8], intake: &mut Intake<'_>) -> Result<(), Que
             Ok(Line { object, at, time }) => {
                 intake.push(number, &object, at.0, time.map(|time| time.0))?;
             }
-            Err(error) => intake.reject(number, Reason::Form(words(&error))),
+            Err(error) => intake.reject(number, &Reason::Form(words(&error))),
         }
     }
     Ok(())
