@@ -138,7 +138,6 @@ struct TraceSender<'a> {
 }
 
 impl<'a> TraceSender<'a> {
-    #[expect(clippy::disallowed_methods, reason = "a trace is sent by the clock")]
     fn new(args: &'a SendArgs, trace: &'a Trace, bar: &'a ProgressBar) -> Self {
         let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
         let number = now.as_micros() as u64 >> 1;
@@ -280,7 +279,6 @@ impl<'a> TraceSender<'a> {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "a trace is sent by the clock")]
 fn now() -> Instant {
     Instant::now()
 }

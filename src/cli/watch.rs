@@ -103,7 +103,6 @@ pub(crate) fn run(args: &WatchArgs) -> Result<(), CliError> {
 }
 
 /// An id that nobody else has.
-#[expect(clippy::disallowed_methods, reason = "the clock makes the id one's own")]
 fn own_id() -> String {
     let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
     format!("watch-{}-{}", std::process::id(), now.as_micros())

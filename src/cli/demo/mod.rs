@@ -9,7 +9,6 @@
 
 mod traffic;
 
-use std::future::Future;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -154,13 +153,11 @@ impl Ingest {
         Ok(Self { positions, events })
     }
 
-    fn ack(&mut self) -> impl Future<Output = Result<(), ClientError>> + '_ {
-        async {
-            let ack = tokio::select! {
-                ack = self.positions.message() => ack,
-                ack = self.events.message() => ack,
-            };
-            ack?.map(drop).ok_or(ClientError::Ended)
-        }
+    async fn ack(&mut self) -> Result<(), ClientError> {
+        let ack = tokio::select! {
+            ack = self.positions.message() => ack,
+            ack = self.events.message() => ack,
+        };
+        ack?.map(drop).ok_or(ClientError::Ended)
     }
 }
