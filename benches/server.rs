@@ -88,6 +88,7 @@ fn main() -> Result<()> {
     if wanted("subscribers") {
         bench.latency("subscribers", QUERIES)?;
     }
+    bench.figures()?;
     bench.server.stop()?;
     Ok(())
 }
@@ -185,7 +186,8 @@ impl Bench {
     fn http(&self) -> Result<()> {
         let bodies: Vec<Vec<String>> = (0..2)
             .map(|half| {
-                let bodies = (0..20).map(|it| body((it * 2 + half) * LINES, it));
+                // All objects twice, at two places.
+                let bodies = (0..OBJECTS / LINES).map(|it| body((it * 2 + half) * LINES, it / 50));
                 bodies.collect()
             })
             .collect();
@@ -211,9 +213,14 @@ impl Bench {
         Ok(())
     }
 
+    /// All objects twice, at two places: sent again and again, they go to and fro.
+    fn rounds() -> Vec<PositionBatch> {
+        let batches = OBJECTS / BATCH;
+        (0..2 * batches).map(|it| batch(it * BATCH, it / batches)).collect()
+    }
+
     fn grpc(&self) -> Result<()> {
-        let ready: Vec<PositionBatch> =
-            (0..500).map(|it| batch(it * BATCH, it / 100 + 1)).collect();
+        let ready: Vec<PositionBatch> = Self::rounds();
         let rate = self.runtime.block_on(async {
             let (batches, acked) = self.stream().await?;
             let begin = Instant::now();
@@ -232,8 +239,7 @@ impl Bench {
     /// Subscribers of so many queries, and how old what they are told is when they hear it.
     fn latency(&self, part: &str, subscribers: usize) -> Result<()> {
         let rate = number("DUNLIN_BENCH_RATE", 500_000);
-        let ready: Vec<PositionBatch> =
-            (0..500).map(|it| batch(it * BATCH, it / 100 + 3)).collect();
+        let ready: Vec<PositionBatch> = Self::rounds();
         let (mut ages, events) = self.runtime.block_on(async {
             let (told, mut heard) = channel::<u64>(100_000);
             for number in 0..subscribers {
@@ -245,11 +251,15 @@ impl Bench {
                 let told = told.clone();
                 tokio::spawn(async move {
                     while let Ok(Some(event)) = events.message().await {
-                        drop(told.try_send(age_ms(&event.json)));
+                        // What is too much for the bench is not counted.
+                        let _ = told.try_send(age_ms(&event.json));
                     }
                 });
             }
             let (batches, _) = self.stream().await?;
+            // What was sent before is over.
+            tokio::time::sleep(Duration::from_secs(3)).await;
+            while heard.try_recv().is_ok() {}
             let (begin, mut sent) = (Instant::now(), 0u64);
             let mut ages = Vec::new();
             for ready in ready.iter().cycle() {
@@ -277,6 +287,17 @@ impl Bench {
             at(99),
             at(100)
         );
+        Ok(())
+    }
+
+    /// What the server says of its epochs.
+    fn figures(&self) -> Result<()> {
+        let url = format!("http://{}/metrics", self.server.http());
+        let text = ureq::get(&url).call()?.body_mut().read_to_string()?;
+        let wanted = |line: &&str| {
+            line.starts_with("dunlin_epoch_duration_seconds") || line.starts_with("dunlin_records")
+        };
+        text.lines().filter(wanted).for_each(|line| eprintln!("{line}"));
         Ok(())
     }
 

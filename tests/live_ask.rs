@@ -9,8 +9,8 @@ use anyhow::{Context, Result, ensure};
 use dunlin::index::Plane;
 use dunlin::live::{AskError, JOBS_MAX, Live, LiveOptions};
 use dunlin::query::topology::{PositionBatch, Reader, StandingOutput, StandingTopology};
-use dunlin::stream::Timestamp;
 use dunlin::stream::process::Committed;
+use dunlin::stream::{Process, Timestamp};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -57,7 +57,7 @@ fn a_flood_of_questions_does_not_stop_the_clock() -> Result<()> {
     let asker = live.asker();
     let flood = std::thread::spawn(move || {
         let mut asked = 0u64;
-        while asker.ask(|process| process.last_epoch()).is_ok() {
+        while asker.ask(Process::last_epoch).is_ok() {
             asked += 1;
         }
         asked

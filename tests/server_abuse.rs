@@ -188,3 +188,41 @@ fn subscribers_that_never_read_hold_nobody_up() -> Result<()> {
     server.stop()?;
     Ok(())
 }
+
+#[test]
+fn a_client_that_does_not_wait_leaves_nothing_half_done() -> Result<()> {
+    let (server, client) = start()?;
+    for turn in 0..20 {
+        let query = format!(r#"{{"id":"q{turn}","knn":{{"k":1,"at":[0,0]}}}}"#);
+        let head = "POST /v1/queries HTTP/1.1\r\nHost: localhost\r\nContent-Length:";
+        let mut stream = raw(&client)?;
+        stream.write_all(format!("{head} {}\r\n\r\n{query}", query.len()).as_bytes())?;
+        std::thread::sleep(Duration::from_millis(turn));
+    }
+    for turn in 0..20 {
+        let path = format!("/v1/queries/q{turn}");
+        // It was registered, or the request was never read; it is not in between.
+        until(|| Ok([204, 404].contains(&client.delete(&path)?.status)))?;
+        let query = format!(r#"{{"id":"q{turn}","knn":{{"k":1,"at":[0,0]}}}}"#);
+        until(|| Ok(client.post("/v1/queries", &query)?.status == 201))?;
+    }
+    assert_eq!(client.get("/v1/queries")?.json()?["total"], 20);
+    server.stop()?;
+    Ok(())
+}
+
+#[test]
+fn bodies_have_only_so_much_memory_together() -> Result<()> {
+    let limits = Limits { bodies_bytes_max: 64 << 10, ..Limits::default() };
+    let (server, client) = start_with(&ServeOptions { limits, ..options() })?;
+    let line = "{\"object\":\"a\",\"at\":[1,1]}\n";
+    for _ in 0..3 {
+        let fits = line.repeat(60_000 / line.len());
+        assert_eq!(client.post("/v1/positions", fits)?.status, 200);
+        if let Ok(answer) = client.post("/v1/positions", line.repeat(200_000 / line.len())) {
+            answer.problem(503)?;
+        }
+    }
+    server.stop()?;
+    Ok(())
+}

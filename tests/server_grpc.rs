@@ -4,7 +4,6 @@
 mod serving;
 
 use anyhow::{Context, Result, ensure};
-use dunlin::server::Server;
 use dunlin::server::proto::ask_client::AskClient;
 use dunlin::server::proto::ingest_client::IngestClient;
 use dunlin::server::proto::queries_client::QueriesClient;
@@ -14,8 +13,9 @@ use dunlin::server::proto::{
     Ack, AskRequest, CreateRequest, EventBatch, ListRequest, ObjectId, PositionBatch, QueryId,
     StateRequest, SubscribeRequest, event,
 };
+use dunlin::server::{Limits, ServeOptions, Server};
 use serde_json::Value;
-use serving::{Client, apply, start, until};
+use serving::{Client, apply, options, start, start_with, until};
 use tokio::runtime::Runtime;
 use tonic::Code;
 use tonic::transport::Channel;
@@ -210,6 +210,29 @@ fn health_and_reflection_are_on() -> Result<()> {
     for service in ["Ingest", "Queries", "Subscribe", "Ask", "State"] {
         ensure!(seen.contains(&format!("dunlin.v1.{service}")), "{seen}");
     }
+    server.stop()?;
+    Ok(())
+}
+
+#[test]
+fn there_are_no_more_streams_of_batches_than_the_limit() -> Result<()> {
+    let limits = Limits { feeds_max: 1, ..Limits::default() };
+    let (server, _) = start_with(&ServeOptions { limits, ..options() })?;
+    let (runtime, channel) = connect(&server)?;
+    runtime.block_on(async {
+        let (held, stream) = tokio::sync::mpsc::channel(1);
+        let stream = tokio_stream::wrappers::ReceiverStream::new(stream);
+        let mut first = IngestClient::new(channel.clone());
+        let mut acks = first.positions(stream).await?.into_inner();
+        held.send(batch(1, 1, &[("a", 1.0, 1.0)])).await?;
+        acks.message().await?.context("an ack")?;
+        let second = send(&channel, vec![batch(2, 1, &[])]).await.err();
+        assert_eq!(second.map(|it| it.code()), Some(Code::ResourceExhausted));
+        drop(held);
+        ensure!(acks.message().await?.is_none(), "an ack too many");
+        anyhow::Ok(())
+    })?;
+    until(|| Ok(runtime.block_on(send(&channel, vec![batch(2, 1, &[])])).is_ok()))?;
     server.stop()?;
     Ok(())
 }

@@ -12,6 +12,7 @@ use dunlin_stream::log::Pending;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::mpsc::Receiver;
 use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinError;
 
 use super::cooccurrence::{self, Cooccurrence, CooccurrenceQuery};
 use super::core::Core;
@@ -29,6 +30,8 @@ use crate::live::{AskError, LiveOptions, Producer, now};
 const LANES: usize = 2;
 /// The name of the application of positions.
 const NAME: &str = "positions";
+/// Memory for bodies is counted in so many bytes.
+pub(crate) const BODY_UNIT: usize = 4 << 10;
 /// Numbers of producers from here on are the server's own.
 pub(crate) const OWN_PRODUCERS: u64 = 1 << 63;
 
@@ -40,6 +43,10 @@ pub(crate) struct App {
     pub(crate) tally: Arc<Tally>,
     pub(crate) metrics: PrometheusHandle,
     pub(crate) maps: Arc<Semaphore>,
+    /// Streams of batches over gRPC.
+    pub(crate) feeds: Arc<Semaphore>,
+    /// Memory for bodies of requests, in units of [`BODY_UNIT`] bytes.
+    pub(crate) bodies: Arc<Semaphore>,
     storage: Storage,
     settings: Mutex<Settings>,
     commands: Mutex<(Registry, Producer)>,
@@ -75,6 +82,8 @@ impl App {
             cooccurrences: Mutex::default(),
             stopping: AtomicBool::new(false),
             maps: Arc::new(Semaphore::new(limits.maps_max)),
+            feeds: Arc::new(Semaphore::new(limits.feeds_max)),
+            bodies: Arc::new(Semaphore::new(limits.bodies_bytes_max / BODY_UNIT)),
             core,
             feed,
             limits,
@@ -99,7 +108,7 @@ impl App {
             for query in page {
                 let entry = (QueryKind::Standing, query.text.into());
                 // A log that was begun with a greater limit keeps its queries.
-                let _ = commands.0.reserve(&query.id, entry, usize::MAX);
+                let _ = commands.0.reserve(&query.id, entry, (usize::MAX, usize::MAX));
                 commands.0.settle(&query.id);
                 self.feed.hub().open(&query.id, TopicKind::Answers, Tag::START);
             }
@@ -115,21 +124,20 @@ impl App {
     }
 
     /// Registers a query from its JSON; its id. It stands, and its first answer is there, when this
-    /// returns.
+    /// returns. A client that does not wait changes nothing about that.
     pub(crate) async fn create(self: &Arc<Self>, text: String) -> Result<String, QueryError> {
         let text = text.trim().to_owned();
-        let (space, limits) = (self.core.space(), self.limits);
-        match queries::check(&text, space, &limits)? {
-            Checked::Standing(id) => self.create_standing(id, text).await,
+        let app = self.clone();
+        match queries::check(&text, self.core.space(), &self.limits)? {
+            Checked::Standing(id) => detached(app.create_standing(id, text)).await,
             Checked::Cooccurrence(query) => {
-                let app = self.clone();
                 blocking(move || app.create_cooccurrence(&query, text)).await
             }
         }
     }
 
     async fn create_standing(
-        self: &Arc<Self>,
+        self: Arc<Self>,
         id: String,
         text: String,
     ) -> Result<String, QueryError> {
@@ -145,12 +153,17 @@ impl App {
         Ok(id)
     }
 
+    /// How many queries there may be, and how long all together.
+    fn room(&self) -> (usize, usize) {
+        (self.limits.queries_max, self.limits.queries_bytes_max)
+    }
+
     /// Takes the id and sends the command, in one go.
     fn register(&self, id: &str, text: String) -> Result<Pending, QueryError> {
         let mut commands = locked(&self.commands);
         let (registry, producer) = &mut *commands;
         let entry = (QueryKind::Standing, text.as_str().into());
-        registry.reserve(id, entry, self.limits.queries_max)?;
+        registry.reserve(id, entry, self.room())?;
         self.feed.hub().open(id, TopicKind::Answers, Tag::START);
         let mut batch = PositionBatch::default();
         batch.command(Command::Register { query: text });
@@ -164,7 +177,7 @@ impl App {
         text: String,
     ) -> Result<String, QueryError> {
         let entry = (QueryKind::Cooccurrence, text.as_str().into());
-        locked(&self.commands).0.reserve(&query.id, entry, self.limits.queries_max)?;
+        locked(&self.commands).0.reserve(&query.id, entry, self.room())?;
         let begun = self.begin_cooccurrence(query, text);
         let mut commands = locked(&self.commands);
         match &begun {
@@ -182,7 +195,8 @@ impl App {
         let mut settings = locked(&self.settings);
         let stored = Stored { number: settings.next, query: text };
         settings.next += 1;
-        let after = Tag::behind(i64::MIN);
+        // Whoever resumes from a query that had the id before begins anew.
+        let after = Tag::behind(cooccurrence::epoch_before(now()));
         self.feed.hub().open(&query.id, TopicKind::Reports, after);
         let begun = Cooccurrence::start(query, stored.clone(), &self.storage, &self.feed)?;
         settings.cooccurrences.push(stored);
@@ -207,15 +221,15 @@ impl App {
                 .map_err(|source| ServerError::Stored { number: stored.number, source })?;
             let mut commands = locked(&self.commands);
             let entry = (QueryKind::Cooccurrence, stored.query.as_str().into());
-            let _ = commands.0.reserve(&query.id, entry, usize::MAX);
+            let _ = commands.0.reserve(&query.id, entry, (usize::MAX, usize::MAX));
             commands.0.settle(&query.id);
-            self.feed.hub().open(&query.id, TopicKind::Reports, Tag::START);
             let lanes = cooccurrence::lanes(&*self.storage.log, stored.number)?;
             self.feed.rebuild::<dunlin_cep::topology::NamedReport>(
                 &*self.storage.log,
                 lanes.output,
                 &query.id,
             )?;
+            self.feed.hub().open(&query.id, TopicKind::Reports, Tag::START);
             let begun = Cooccurrence::start(&query, stored.clone(), &self.storage, &self.feed)?;
             locked(&self.cooccurrences).push(Arc::new(begun));
         }
@@ -227,7 +241,11 @@ impl App {
         let Some(kind) = locked(&self.commands).0.leave(id) else {
             return Err(QueryError::Unknown { id: id.to_owned() });
         };
-        let (app, of_query) = (self.clone(), id.to_owned());
+        detached(self.clone().take_away(id.to_owned(), kind)).await
+    }
+
+    async fn take_away(self: Arc<Self>, id: String, kind: QueryKind) -> Result<(), QueryError> {
+        let (app, of_query) = (self.clone(), id.clone());
         let removed = match kind {
             QueryKind::Standing => {
                 blocking::<_, QueryError>(move || {
@@ -239,8 +257,8 @@ impl App {
             }
             QueryKind::Cooccurrence => blocking(move || app.end_cooccurrence(&of_query)).await,
         };
-        self.feed.hub().close(id);
-        locked(&self.commands).0.forget(id);
+        self.feed.hub().close(&id);
+        locked(&self.commands).0.forget(&id);
         removed
     }
 
@@ -369,11 +387,22 @@ async fn after_epoch_of(
     committed.wait_for(|&end| end > time).await.map(drop).map_err(|_| AskError::Ended)
 }
 
+/// Runs what must not stay half-done when the client that wants it goes away.
+async fn detached<R: Send + 'static>(
+    work: impl Future<Output = Result<R, QueryError>> + Send + 'static,
+) -> Result<R, QueryError> {
+    joined(tokio::spawn(work).await)
+}
+
 /// Runs what may wait for the log on a thread that may wait.
 pub(crate) async fn blocking<R: Send + 'static, E: From<AskError> + Send + 'static>(
     work: impl FnOnce() -> Result<R, E> + Send + 'static,
 ) -> Result<R, E> {
-    match tokio::task::spawn_blocking(work).await {
+    joined(tokio::task::spawn_blocking(work).await)
+}
+
+fn joined<R, E: From<AskError>>(done: Result<Result<R, E>, JoinError>) -> Result<R, E> {
+    match done {
         Ok(done) => done,
         Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
         Err(_) => Err(AskError::Ended.into()),

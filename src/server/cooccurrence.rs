@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use dunlin_cep::topology::{CooccurrenceTopology, PassageBatch};
 use dunlin_cep::{Rule, RuleError};
+use dunlin_stream::Timestamp;
 use dunlin_stream::event_time::{EventTimeRule, RowsOfTime};
 use dunlin_stream::log::{Log, LogError, Pending};
 use dunlin_stream::process::Lanes;
@@ -157,6 +158,11 @@ impl Cooccurrence {
         }
         Ok(())
     }
+}
+
+/// The last epoch that is over at a time.
+pub(super) fn epoch_before(time: Timestamp) -> i64 {
+    time.as_millis().div_euclid(EPOCH_MS) - 1
 }
 
 /// The name of an application.

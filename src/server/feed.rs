@@ -20,7 +20,7 @@ use dunlin_stream::process::Committed;
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
-use super::hub::{Content, Hub, Tag, Told};
+use super::hub::{Content, Hub, Tag, Told, TopicKind};
 use crate::live::now;
 
 /// Epochs that may wait for the hub.
@@ -31,11 +31,16 @@ const READ_BYTES: usize = 4 << 20;
 
 /// An output that the hub can tell.
 pub(super) trait Speak: Clone + Send + DeserializeOwned + 'static {
+    /// What kind of things its queries tell.
+    const KIND: TopicKind;
+
     /// The query that tells it, and what it tells; nothing if it is of no concern to subscribers.
     fn speak(self, application: &str) -> Option<(String, Content)>;
 }
 
 impl Speak for StandingOutput {
+    const KIND: TopicKind = TopicKind::Answers;
+
     fn speak(self, _: &str) -> Option<(String, Content)> {
         match self {
             Self::Answer(answer) => Some((answer.id.clone(), Content::Answer(answer))),
@@ -48,6 +53,8 @@ impl Speak for StandingOutput {
 }
 
 impl Speak for NamedReport {
+    const KIND: TopicKind = TopicKind::Reports;
+
     fn speak(self, application: &str) -> Option<(String, Content)> {
         Some((application.to_owned(), Content::Report(self)))
     }
@@ -127,9 +134,13 @@ impl Feed {
         let mut next = outputs::next_epoch(log, lane, start)?;
         loop {
             let epochs = outputs::read::<O>(log, lane, next, READ_BYTES)?;
-            let Some(last) = epochs.last() else { return Ok(()) };
-            next = last.next;
+            let (Some(first), Some(last)) = (epochs.first(), epochs.last()) else { return Ok(()) };
             let mut hub = self.hub();
+            if O::KIND == TopicKind::Reports && start > 0 {
+                // What was told before is not known, unless the topic is open already.
+                hub.open(application, O::KIND, Tag::behind(first.epoch.0 - 1));
+            }
+            next = last.next;
             for epoch in epochs {
                 let told = tell(epoch.epoch.0, epoch.end, epoch.outputs, application);
                 told.into_iter().for_each(|(query, told)| hub.tell(&query, told));

@@ -55,6 +55,14 @@ pub struct Limits {
     pub connections_max: usize,
     /// Open maps.
     pub maps_max: usize,
+    /// Open streams of batches over gRPC.
+    pub feeds_max: usize,
+    /// Bytes of all requests that are being read or worked on.
+    pub bodies_bytes_max: usize,
+    /// Bytes of a query.
+    pub query_bytes_max: usize,
+    /// Bytes of all queries.
+    pub queries_bytes_max: usize,
     /// Milliseconds for the head of a request, also of the next one of a connection that idles.
     pub head_ms_max: u64,
     /// Milliseconds for the body of a request.
@@ -73,6 +81,10 @@ impl Default for Limits {
             subscribers_max: 20_000,
             connections_max: 30_000,
             maps_max: 32,
+            feeds_max: 256,
+            bodies_bytes_max: 512 << 20,
+            query_bytes_max: 512 << 10,
+            queries_bytes_max: 256 << 20,
             head_ms_max: 30_000,
             body_ms_max: 30_000,
         }

@@ -19,7 +19,7 @@ pub(crate) enum Checked {
 
 /// Reads a query that is to stand.
 pub(crate) fn check(text: &str, space: SpaceKind, limits: &Limits) -> Result<Checked, QueryError> {
-    let value = value(text)?;
+    let value = value(text, limits)?;
     if value.get("cooccurrence").is_some() {
         let query = CooccurrenceQuery::from_json(text)?;
         check_name("id", &query.id, limits)?;
@@ -38,7 +38,7 @@ pub(crate) fn check_once(
     space: SpaceKind,
     limits: &Limits,
 ) -> Result<Question, QueryError> {
-    let mut value = value(text)?;
+    let mut value = value(text, limits)?;
     check_vertices(&value, limits)?;
     if let Some(object) = value.as_object_mut() {
         object.entry("id").or_insert_with(|| Value::from("once"));
@@ -48,7 +48,12 @@ pub(crate) fn check_once(
     Ok(question)
 }
 
-fn value(text: &str) -> Result<Value, QueryError> {
+fn value(text: &str, limits: &Limits) -> Result<Value, QueryError> {
+    let (bytes, max) = (text.len(), limits.query_bytes_max);
+    if bytes > max {
+        let detail = format!("the query has {bytes} bytes; this server takes up to {max}");
+        return Err(QueryError::Limit { field: "query", detail });
+    }
     serde_json::from_str(text).map_err(|error| QuestionError::Json(error).into())
 }
 
@@ -138,6 +143,7 @@ mod tests {
             (r#"{"id":"a","knn":{"k":5,"at":[0,99]}}"#.to_owned(), Some("at"), "latitude"),
             (r#"{"id":"a","within":{"radius":-1,"at":[0,9]}}"#.to_owned(), Some("radius"), "-1"),
             ("nonsense".to_owned(), None, "expected"),
+            (format!("{{\"id\":{}", " ".repeat(600 << 10)), Some("query"), "bytes"),
         ] {
             let (named, message) = refused(&text);
             assert_eq!(named, field, "{text}: {message}");

@@ -52,6 +52,8 @@ pub(crate) enum ReserveError {
 pub(crate) struct Registry {
     queries: IndexMap<String, Registered>,
     cooccurrences: usize,
+    /// Of all texts.
+    bytes: usize,
 }
 
 impl Registry {
@@ -60,10 +62,13 @@ impl Registry {
         &mut self,
         id: &str,
         (kind, text): (QueryKind, Arc<str>),
-        queries_max: usize,
+        (queries_max, bytes_max): (usize, usize),
     ) -> Result<(), ReserveError> {
         if self.queries.contains_key(id) {
             return Err(ReserveError::Taken);
+        }
+        if self.bytes.saturating_add(text.len()) > bytes_max {
+            return Err(ReserveError::Full(self.queries.len()));
         }
         let (there, max) = match kind {
             QueryKind::Standing => (self.queries.len() - self.cooccurrences, queries_max),
@@ -72,6 +77,7 @@ impl Registry {
         if there >= max {
             return Err(ReserveError::Full(there));
         }
+        self.bytes += text.len();
         self.cooccurrences += usize::from(kind == QueryKind::Cooccurrence);
         let query = Registered { kind, text, state: State::Coming };
         self.queries.insert(id.to_owned(), query);
@@ -95,6 +101,7 @@ impl Registry {
     /// Gives an id back.
     pub(crate) fn forget(&mut self, id: &str) {
         if let Some(query) = self.queries.shift_remove(id) {
+            self.bytes -= query.text.len();
             self.cooccurrences -= usize::from(query.kind == QueryKind::Cooccurrence);
         }
     }
@@ -126,7 +133,7 @@ mod tests {
     use super::*;
 
     fn reserve(registry: &mut Registry, id: &str, kind: QueryKind) -> Result<(), ReserveError> {
-        registry.reserve(id, (kind, "{}".into()), 2)
+        registry.reserve(id, (kind, "{}".into()), (2, 40))
     }
 
     #[test]
@@ -163,5 +170,8 @@ mod tests {
         reserve(&mut registry, "d", QueryKind::Standing).unwrap();
         let page: Vec<_> = registry.page(15, 2).into_iter().map(|it| it.0).collect();
         assert_eq!((registry.len(), page), (18, vec!["a".to_owned(), "c".to_owned()]));
+        registry.forget("a");
+        let large = (QueryKind::Standing, " ".repeat(7).into());
+        assert_eq!(registry.reserve("e", large, (2, 40)), Err(ReserveError::Full(17)));
     }
 }

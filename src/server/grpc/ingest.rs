@@ -40,14 +40,14 @@ impl Ingest for Face {
         &self,
         request: Request<Streaming<PositionBatch>>,
     ) -> Result<Response<Self::PositionsStream>, Status> {
-        Ok(self.take(request.into_inner(), send_positions))
+        self.take(request.into_inner(), send_positions)
     }
 
     async fn events(
         &self,
         request: Request<Streaming<EventBatch>>,
     ) -> Result<Response<Self::EventsStream>, Status> {
-        Ok(self.take(request.into_inner(), send_events))
+        self.take(request.into_inner(), send_events)
     }
 }
 
@@ -56,18 +56,27 @@ impl Face {
         &self,
         batches: Streaming<B>,
         send: fn(&App, B) -> Result<Sent, Status>,
-    ) -> Response<ReceiverStream<Result<Ack, Status>>> {
+    ) -> Result<Response<ReceiverStream<Result<Ack, Status>>>, Status> {
+        let too_many = |_| Status::resource_exhausted("too many streams of batches are open");
+        let open = self.app.feeds.clone().try_acquire_owned().map_err(too_many)?;
         let (sent, waiting) = channel(IN_FLIGHT);
         let (acks, answered) = channel(IN_FLIGHT);
         let (face, failed) = (self.clone(), acks.clone());
-        tokio::task::spawn_blocking(move || acknowledge(waiting, &acks));
+        // It waits for the log as long as the stream is open: not a thread of the pool's.
+        let acknowledging = std::thread::Builder::new().name("acks".to_owned());
+        acknowledging
+            .spawn(move || {
+                acknowledge(waiting, &acks);
+                drop(open);
+            })
+            .map_err(|error| Status::resource_exhausted(error.to_string()))?;
         tokio::spawn(async move {
             if let Err(status) = face.forward(batches, send, sent).await {
                 // A client that is gone does not hear it.
                 drop(failed.send(Err(status)).await);
             }
         });
-        Response::new(ReceiverStream::new(answered))
+        Ok(Response::new(ReceiverStream::new(answered)))
     }
 
     async fn forward<B: Send + 'static>(

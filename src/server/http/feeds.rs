@@ -55,13 +55,13 @@ pub(super) async fn positions(
     content: Body,
 ) -> Result<Response, Problem> {
     let (format, numbered) = (Format::of(&headers)?, numbered(&headers)?);
-    let bytes = body(content, &app.limits).await?;
+    let content = body(content, &app).await?;
     let outcome = blocking(move || {
         let mut intake = Intake::new(&app, numbered);
         match format {
-            Format::Lines => read_lines(&bytes, &mut intake)?,
-            Format::Csv => read_csv(&bytes, &mut intake)?,
-            Format::Features => read_features(&bytes, &mut intake)?,
+            Format::Lines => read_lines(&content.bytes, &mut intake)?,
+            Format::Csv => read_csv(&content.bytes, &mut intake)?,
+            Format::Features => read_features(&content.bytes, &mut intake)?,
         }
         intake.finish_and_wait()
     });
@@ -75,10 +75,10 @@ pub(super) async fn events(
     content: Body,
 ) -> Result<Response, Problem> {
     let numbered = numbered(&headers)?;
-    let bytes = body(content, &app.limits).await?;
+    let content = body(content, &app).await?;
     let outcome: Result<Outcome, QueryError> = blocking(move || {
         let mut intake = PassageIntake::new(&app, numbered);
-        read_passages(&bytes, &mut intake)?;
+        read_passages(&content.bytes, &mut intake)?;
         intake.finish_and_wait()
     })
     .await;

@@ -41,7 +41,7 @@ pub(super) async fn create(
     State(app): State<Arc<App>>,
     content: Body,
 ) -> Result<Response, Problem> {
-    let query = text(content, &app.limits).await?;
+    let query = text(content, &app).await?;
     let id = app.create(query).await?;
     let stored = app.registry(|registry| registry.get(&id).map(|it| it.text.to_string()));
     let mut response = json(stored.ok_or_else(|| unknown(&id))?);
@@ -107,7 +107,7 @@ pub(super) async fn answer(State(app): State<Arc<App>>, Id(id): Id) -> Result<Re
 
 /// Answers a question once.
 pub(super) async fn ask(State(app): State<Arc<App>>, content: Body) -> Result<Response, Problem> {
-    let question = text(content, &app.limits).await?;
+    let question = text(content, &app).await?;
     let question = check_once(&question, app.core.space(), &app.limits)?;
     let (time, answer) = app.core.ask(move |look| (look.epoch().1, look.find(&question))).await?;
     Ok(json(json::answer(time, &answer)))

@@ -2,16 +2,17 @@
 
 use std::time::Duration;
 
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use serde::de::DeserializeOwned;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio_stream::StreamExt;
 
 use super::problem::Problem;
-use crate::server::app::OWN_PRODUCERS;
+use crate::server::app::{App, BODY_UNIT, OWN_PRODUCERS};
 use crate::server::ingest::Numbered;
-use crate::server::options::Limits;
 
 /// The id in a path.
 pub(super) struct Id(pub(super) String);
@@ -40,39 +41,51 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Params<T> {
     }
 }
 
-/// The whole body, if it is not too large and comes in time.
-pub(super) async fn body(body: Body, limits: &Limits) -> Result<Bytes, Problem> {
-    let max = limits.body_bytes_max;
-    let read = axum::body::to_bytes(body, max);
-    match tokio::time::timeout(Duration::from_millis(limits.body_ms_max), read).await {
-        Ok(Ok(bytes)) => Ok(bytes),
-        Ok(Err(error)) if is_too_large(&error) => {
+/// A whole body, and the memory that is counted for it as long as it is there.
+pub(super) struct Content {
+    pub(super) bytes: Vec<u8>,
+    room: Vec<OwnedSemaphorePermit>,
+}
+
+/// The whole body, if it is not too large, comes in time, and there is room for it.
+pub(super) async fn body(body: Body, app: &App) -> Result<Content, Problem> {
+    let time = Duration::from_millis(app.limits.body_ms_max);
+    let late = |_| Problem::new(StatusCode::REQUEST_TIMEOUT, "the body did not come in time");
+    tokio::time::timeout(time, collect(body, app)).await.map_err(late)?
+}
+
+async fn collect(body: Body, app: &App) -> Result<Content, Problem> {
+    let max = app.limits.body_bytes_max;
+    let mut content = Content { bytes: Vec::new(), room: Vec::new() };
+    let (mut chunks, mut counted) = (body.into_data_stream(), 0);
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk.map_err(|error| {
+            Problem::new(StatusCode::BAD_REQUEST, format!("the body does not read: {error}"))
+        })?;
+        if content.bytes.len() + chunk.len() > max {
             let detail = format!("the body has more than {max} bytes; send it in parts");
-            Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail))
+            return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail));
         }
-        Ok(Err(error)) => {
-            Err(Problem::new(StatusCode::BAD_REQUEST, format!("the body does not read: {error}")))
-        }
-        Err(_) => Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "the body did not come in time")),
+        content.bytes.extend_from_slice(&chunk);
+        let units = content.bytes.len().div_ceil(BODY_UNIT);
+        content.room.push(take_room(app, units - counted)?);
+        counted = units;
     }
+    Ok(content)
+}
+
+fn take_room(app: &App, units: usize) -> Result<OwnedSemaphorePermit, Problem> {
+    let units = u32::try_from(units).unwrap_or(u32::MAX);
+    app.bodies.clone().try_acquire_many_owned(units).map_err(|_| {
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too many requests at once; send it again")
+    })
 }
 
 /// The body as text.
-pub(super) async fn text(content: Body, limits: &Limits) -> Result<String, Problem> {
-    let bytes = body(content, limits).await?;
-    String::from_utf8(bytes.into())
+pub(super) async fn text(content: Body, app: &App) -> Result<String, Problem> {
+    let content = body(content, app).await?;
+    String::from_utf8(content.bytes)
         .map_err(|_| Problem::new(StatusCode::BAD_REQUEST, "the body is not UTF-8 text"))
-}
-
-fn is_too_large(error: &axum::Error) -> bool {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(error) = cause {
-        if error.to_string().contains("length limit exceeded") {
-            return true;
-        }
-        cause = error.source();
-    }
-    false
 }
 
 /// The numbers of a request that is to take effect once: headers `Dunlin-Producer`, `Dunlin-Sequence`.
