@@ -183,7 +183,7 @@ impl Told {
 }
 
 struct Feed {
-    live: Live,
+    live: Live<StandingTopology<Plane>>,
     told: Arc<Told>,
     producer: dunlin::live::Producer,
     sent: usize,

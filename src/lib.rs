@@ -19,7 +19,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+pub mod duration;
 pub mod live;
+pub mod server;
 
 pub use dunlin_cep as cep;
 pub use dunlin_datasets as datasets;

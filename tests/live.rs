@@ -43,7 +43,7 @@ fn figure(name: &str, app: &str, labels: &[(&str, &str)]) -> Option<f64> {
 
 /// An application whose engine stands still while `brake` is held.
 struct Rig {
-    live: Live,
+    live: Live<StandingTopology<Plane>>,
     brake: Arc<Mutex<()>>,
     answers: Receiver<(String, Vec<(String, f64)>)>,
     asked: Cell<u64>,
@@ -116,7 +116,7 @@ fn the_latest_of_each_object_waits_while_the_engine_is_behind() -> Result<()> {
     let first = source.send(reports(&[("a", 1.0), ("b", 2.0), ("c", 3.0)]))?;
     ensure!(matches!(&first, Sent::Appended(parts) if !parts.is_empty()), "{first:?}");
     // The engine takes these perhaps before it stands still; then nothing goes on any more.
-    let mut sent = 3;
+    let mut sent: u32 = 3;
     loop {
         let round = f64::from(sent);
         let outcome = source.send(reports(&[("a", 10.0 + round), ("b", 20.0 + round)]))?;
@@ -134,7 +134,7 @@ fn the_latest_of_each_object_waits_while_the_engine_is_behind() -> Result<()> {
     let counts = source.counts();
     // a and b at first, c new, then each replaced but the first c.
     ensure!(counts.superseded == 99, "{counts:?}");
-    ensure!(counts.offered == sent as u64 && counts.offered == counts.admitted + 99 + 3);
+    ensure!(counts.offered == u64::from(sent) && counts.offered == counts.admitted + 99 + 3);
     drop(brake);
     while source.counts().admitted + 99 < source.counts().offered {
         std::thread::yield_now();
@@ -177,7 +177,7 @@ fn a_class_is_shed_and_the_others_wait() -> Result<()> {
     );
     are(&rig.positions("before")?, &[])?;
     let brake = rig.brake.lock();
-    let mut admitted = 0;
+    let mut admitted: u32 = 0;
     while !matches!(less.send(reports(&[("a", f64::from(admitted))]))?, Sent::Shed) {
         admitted += 1;
     }
@@ -197,7 +197,7 @@ fn a_class_is_shed_and_the_others_wait() -> Result<()> {
     let a = f64::from(admitted - 1);
     are(&rig.positions("after")?, &[("a", a), ("b", 29.0), ("c", 50.0)])?;
     let counts = less.counts();
-    ensure!(counts.shed == 15 && counts.admitted == admitted as u64, "{counts:?}");
+    ensure!(counts.shed == 15 && counts.admitted == u64::from(admitted), "{counts:?}");
     let shed = figure(
         "dunlin_source_records_total",
         "shedding",

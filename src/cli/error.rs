@@ -35,6 +35,12 @@ pub(crate) enum CliError {
     /// Threads cannot be started.
     #[error("cannot start the threads: {0}; use --threads with a smaller number")]
     Threads(#[from] rayon::ThreadPoolBuildError),
+    /// A server cannot be reached, or refuses.
+    #[error(transparent)]
+    Client(#[from] super::client::ClientError),
+    /// The server does not run.
+    #[error(transparent)]
+    Server(#[from] dunlin::server::ServerError),
     /// A question about the state of an empty trace.
     #[error("there is no position{}: nothing to answer from", if *.bounded { " up to that time" } else { "" })]
     NoPositions {

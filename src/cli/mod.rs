@@ -6,12 +6,16 @@
 //! | `query` | [`query`] | reading query files | [`query_file`] |
 //! | `mine` | [`mine`] | answers as text | [`answers`] |
 //! | `generate` | [`generate`] | reports as text | [`reports`] |
-//! |  |  | where data goes | [`output`] |
+//! | `serve` | [`serve`] | where data goes | [`output`] |
+//! | `send`, `watch` | [`send`], [`watch`] | talking to a server | [`client`] |
+//! | `demo` | [`demo`] |  |  |
 //!
 //! stdout carries data, stderr progress and summaries.
 
 mod answers;
-mod duration;
+mod client;
+mod demo;
+
 mod error;
 mod generate;
 mod mine;
@@ -23,11 +27,15 @@ mod query_file;
 mod reading;
 mod replay;
 mod reports;
+mod send;
+mod serve;
+mod watch;
 
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
+use dunlin::duration;
 use error::CliError;
 
 /// A stream engine for moving objects: standing questions, exact answers.
@@ -44,6 +52,10 @@ enum Command {
     Query(query::QueryArgs),
     Mine(mine::MineArgs),
     Generate(generate::GenerateArgs),
+    Serve(serve::ServeArgs),
+    Send(send::SendArgs),
+    Watch(watch::WatchArgs),
+    Demo(demo::DemoArgs),
 }
 
 /// Runs the command that was given.
@@ -53,6 +65,10 @@ pub(crate) fn run(cli: Cli) -> Result<(), CliError> {
         Command::Query(args) => query::run(&args),
         Command::Mine(args) => mine::run(&args),
         Command::Generate(args) => generate::run(&args),
+        Command::Serve(args) => serve::run(&args),
+        Command::Send(args) => send::run(&args),
+        Command::Watch(args) => watch::run(&args),
+        Command::Demo(args) => demo::run(&args),
     }
 }
 

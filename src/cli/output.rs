@@ -43,6 +43,11 @@ pub(crate) enum OutputError {
 }
 
 impl OutputError {
+    /// A failure to write to standard output.
+    pub(crate) fn stdout(source: io::Error) -> Self {
+        Self::Write { target: "standard output".to_owned(), source }
+    }
+
     /// Whether the reader of a pipe has gone.
     pub(crate) fn is_closed_pipe(&self) -> bool {
         matches!(self, Self::Write { source, .. } if source.kind() == io::ErrorKind::BrokenPipe)

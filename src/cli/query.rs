@@ -76,14 +76,14 @@ struct FocusArgs {
 /// Why an argument is not what it should be.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
-enum ArgumentError {
+pub(super) enum ArgumentError {
     #[error("write two numbers with a comma between, such as 116.39,39.91")]
     Point,
     #[error("write a number that is not negative")]
     Radius,
 }
 
-fn point(text: &str) -> Result<Coord, ArgumentError> {
+pub(super) fn point(text: &str) -> Result<Coord, ArgumentError> {
     let (x, y) = text.split_once(',').ok_or(ArgumentError::Point)?;
     let number = |text: &str| text.trim().parse().map_err(|_| ArgumentError::Point);
     Ok(Coord { x: number(x)?, y: number(y)? })

@@ -8,16 +8,16 @@
 //! Everything that decides is in `dunlin-stream`; here are the clock that stamps batches and closes
 //! epochs, the thread that runs them, the folder where log and checkpoints live, and figures.
 
+mod ask;
 mod metrics;
 mod options;
 mod producer;
 mod source;
 
 use std::io;
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use dunlin_stream::checkpoint::{CheckpointError, Checkpoints};
 use dunlin_stream::log::{Batch, GroupWriter, LocalLog, Log, LogError, MemoryLog, WriterOptions};
@@ -26,11 +26,13 @@ use dunlin_stream::process::{Committed, Lanes, ProcessError, Recovery};
 use dunlin_stream::{OutputOf, Process, Timestamp, Topology};
 use serde::Serialize;
 
+pub use ask::{AskError, Asker, JOBS_MAX};
 pub use metrics::describe as describe_metrics;
 pub use options::LiveOptions;
 pub use producer::{Producer, SendError};
 pub use source::{Sent, Source};
 
+use ask::Jobs;
 use metrics::{Figures, SourceFigures};
 use producer::SharedCredit;
 use source::Waiting;
@@ -57,18 +59,14 @@ pub enum LiveError {
 }
 
 /// A running application; dropping it stops it as [`Live::stop`] does.
-pub struct Live {
+pub struct Live<T: Topology + 'static> {
     name: String,
     lanes: Lanes,
     writer: Arc<GroupWriter>,
     credit: Arc<SharedCredit>,
     waiting: Waiting,
-    engine: Option<Engine>,
-}
-
-struct Engine {
-    stop: Sender<()>,
-    thread: JoinHandle<Result<(), LiveError>>,
+    asker: Asker<T>,
+    engine: Option<JoinHandle<Result<(), LiveError>>>,
 }
 
 /// The wall clock, as the log's time.
@@ -79,13 +77,13 @@ pub(crate) fn now() -> Timestamp {
     Timestamp::from_millis(millis).unwrap_or(Timestamp::MAX)
 }
 
-impl Live {
+impl<T: Topology + 'static> Live<T> {
     /// Starts or restarts an application. `tell` is called by the engine's thread with each epoch
     /// that was committed, and should be short.
     ///
     /// # Errors
     /// A folder, log or checkpoint that cannot be used.
-    pub fn start<T: Topology + 'static>(
+    pub fn start(
         topology: T,
         options: &LiveOptions,
         tell: impl FnMut(&Committed<'_, OutputOf<T>>) + Send + 'static,
@@ -98,7 +96,7 @@ impl Live {
     ///
     /// # Errors
     /// As [`Live::start`].
-    pub fn start_on<T: Topology + 'static>(
+    pub fn start_on(
         topology: T,
         log: Arc<dyn Log>,
         checkpoints: Option<Checkpoints>,
@@ -111,7 +109,7 @@ impl Live {
         let writer = Arc::new(GroupWriter::start(log.clone(), &WriterOptions::new(options.sync))?);
         let credit = Arc::new(SharedCredit::new(options.credit_records));
         let waiting = Waiting::default();
-        let (stop, stopped) = channel();
+        let (asker, jobs) = ask::queue();
         let mut beat = Beat {
             log,
             process,
@@ -125,14 +123,13 @@ impl Live {
             tell,
         };
         let run = move || {
-            let ended = beat.run(&stopped);
+            let ended = beat.run(&jobs);
             beat.credit.close();
             ended
         };
         let thread = std::thread::Builder::new().name("engine".to_owned()).spawn(run)?;
-        let engine = Some(Engine { stop, thread });
-        let name = options.name.clone();
-        Ok((Self { name, lanes, writer, credit, waiting, engine }, recovery))
+        let (name, engine) = (options.name.clone(), Some(thread));
+        Ok((Self { name, lanes, writer, credit, waiting, asker, engine }, recovery))
     }
 
     /// A producer by a number that it keeps over restarts; its next batch gets number `sequence`.
@@ -153,6 +150,23 @@ impl Live {
         Source::new(self.producer(number, sequence), policy, figures, &self.waiting)
     }
 
+    /// Asks the application about its state between epochs.
+    ///
+    /// # Errors
+    /// [`AskError::Ended`].
+    pub fn ask<R: Send + 'static>(
+        &self,
+        question: impl FnOnce(&Process<T>) -> R + Send + 'static,
+    ) -> Result<R, AskError> {
+        self.asker.ask(question)
+    }
+
+    /// What asks the application, for other threads.
+    #[must_use]
+    pub fn asker(&self) -> Asker<T> {
+        self.asker.clone()
+    }
+
     /// The application's lanes.
     #[must_use]
     pub fn lanes(&self) -> &Lanes {
@@ -163,7 +177,7 @@ impl Live {
     /// [`Live::stop`] gives.
     #[must_use]
     pub fn is_running(&self) -> bool {
-        self.engine.as_ref().is_some_and(|engine| !engine.thread.is_finished())
+        self.engine.as_ref().is_some_and(|engine| !engine.is_finished())
     }
 
     /// Finishes the epoch, writes a checkpoint, and ends.
@@ -175,13 +189,13 @@ impl Live {
     }
 
     fn end(&mut self) -> Result<(), LiveError> {
-        let Some(Engine { stop, thread }) = self.engine.take() else { return Ok(()) };
-        drop(stop);
+        let Some(thread) = self.engine.take() else { return Ok(()) };
+        self.asker.stop();
         thread.join().unwrap_or(Err(LiveError::Panic))
     }
 }
 
-impl Drop for Live {
+impl<T: Topology + 'static> Drop for Live<T> {
     fn drop(&mut self) {
         if let Err(error) = self.end() {
             tracing::error!(%error, "the application ended");
@@ -217,26 +231,29 @@ struct Beat<T: Topology, F> {
 }
 
 impl<T: Topology, F: FnMut(&Committed<'_, OutputOf<T>>)> Beat<T, F> {
-    /// Runs epoch after epoch until the other end of `stopped` is gone.
-    fn run(&mut self, stopped: &std::sync::mpsc::Receiver<()>) -> Result<(), LiveError> {
-        while stopped.recv_timeout(self.until_next_epoch()) == Err(RecvTimeoutError::Timeout) {
+    /// Runs epoch after epoch, and jobs between them, until it is told to stop.
+    fn run(&mut self, jobs: &Jobs<T>) -> Result<(), LiveError> {
+        while jobs.work_until(self.next_epoch(), &mut self.process) {
             self.advance(now())?;
         }
         self.credit.close();
         self.waiting.release(true);
         // The epoch that is open is closed by the first instant after it.
-        let end = now().as_millis().div_euclid(self.epoch_ms) * self.epoch_ms + self.epoch_ms;
-        self.advance(Timestamp::from_millis_unchecked(end))?;
+        let end = Timestamp::from_millis_unchecked(self.epoch_after(now().as_millis()));
+        self.advance(end)?;
         self.log.sync()?;
         self.process.checkpoint_now();
         self.figures.checkpoint(&self.process, now());
         Ok(())
     }
 
-    /// No time at all if an epoch has ended since the last tick.
-    fn until_next_epoch(&self) -> Duration {
-        let next = (self.ticked.div_euclid(self.epoch_ms) + 1) * self.epoch_ms;
-        Duration::from_millis(u64::try_from(next - now().as_millis()).unwrap_or(0))
+    /// The first instant after the epoch of the last tick: past, if the engine is behind.
+    fn next_epoch(&self) -> Timestamp {
+        Timestamp::from_millis_unchecked(self.epoch_after(self.ticked))
+    }
+
+    fn epoch_after(&self, millis: i64) -> i64 {
+        millis - millis.rem_euclid(self.epoch_ms) + self.epoch_ms
     }
 
     /// Says in all lanes that it is `at`, and runs what is complete.

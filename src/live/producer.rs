@@ -120,6 +120,12 @@ impl Producer {
         Self { lanes, writer, credit, number, sequence }
     }
 
+    /// A producer of another number for the same application; its next batch gets number `sequence`.
+    #[must_use]
+    pub fn of_number(&self, number: u64, sequence: u64) -> Self {
+        Self { number, sequence, ..self.clone() }
+    }
+
     /// The number that the next batch gets.
     #[must_use]
     pub fn sequence(&self) -> u64 {

@@ -149,6 +149,11 @@ impl<T: Topology> Engine<T> {
         &self.shards
     }
 
+    /// The routers of the lanes, by number.
+    pub fn routers(&self) -> impl ExactSizeIterator<Item = &T::Router> {
+        self.lanes.iter().map(LaneTask::router)
+    }
+
     /// Runs one epoch, whose first instant after it is `end`, over its batches, lane by lane. The
     /// heart.
     ///

@@ -109,6 +109,9 @@ impl EventTime {
         if time.as_millis().saturating_sub(stamp.as_millis()) > self.rule.skew_ms {
             return Verdict::Absurd;
         }
+        if self.rule.lateness_ms == i64::MAX {
+            return Verdict::Taken;
+        }
         if self.state.watermark.is_some_and(|watermark| time < watermark) {
             return Verdict::Late;
         }
@@ -188,6 +191,16 @@ mod tests {
         lane.end_epoch(at(2_901));
         assert!(lane.is_idle());
         assert_eq!(lane.watermark(), Some(at(1_001)));
+    }
+
+    #[test]
+    fn without_a_watermark_no_source_is_remembered() {
+        let rule = EventTimeRule { skew_ms: 500, ..EventTimeRule::ANY };
+        let mut lane = EventTime::new(rule);
+        assert_eq!(lane.judge(1, at(1_000), at(1_500)), Verdict::Taken);
+        assert_eq!(lane.judge(2, at(1_000), at(1_501)), Verdict::Absurd);
+        lane.end_epoch(at(1_000));
+        assert_eq!(lane, EventTime::new(rule));
     }
 
     #[test]

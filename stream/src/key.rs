@@ -33,6 +33,20 @@ impl Key {
         Self(if bits >> 63 == 0 { bits | 1 << 63 } else { !bits })
     }
 
+    /// The number whose key this is; of keys that no number has, infinity or NaN.
+    ///
+    /// ```
+    /// use dunlin_stream::Key;
+    ///
+    /// assert_eq!(Key::of_f64(-122.4).to_f64(), -122.4);
+    /// ```
+    #[inline]
+    #[must_use]
+    pub fn to_f64(self) -> f64 {
+        let Self(bits) = self;
+        f64::from_bits(if bits >> 63 == 1 { bits & !(1 << 63) } else { !bits })
+    }
+
     /// The key of a name: a hash (XXH3) that is the same for ever and on every machine.
     #[inline]
     #[must_use]
@@ -174,6 +188,7 @@ mod tests {
         fn keys_are_ordered_as_numbers(a in proptest::num::f64::ANY, b in proptest::num::f64::ANY) {
             prop_assume!(!a.is_nan() && !b.is_nan());
             prop_assert_eq!(Key::of_f64(a).partial_cmp(&Key::of_f64(b)), a.partial_cmp(&b));
+            prop_assert_eq!(Key::of_f64(a).to_f64(), a);
         }
 
         #[test]

@@ -68,6 +68,12 @@ impl<R: Router> LaneTask<R> {
         Self { router, event_time: EventTime::new(rule), producers: BTreeMap::new() }
     }
 
+    /// The task that the lane's records go to.
+    #[must_use]
+    pub fn router(&self) -> &R {
+        &self.router
+    }
+
     /// The lane's event time.
     #[must_use]
     pub fn event_time(&self) -> &EventTime {

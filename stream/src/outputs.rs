@@ -151,6 +151,25 @@ pub fn read<O: DeserializeOwned>(
     Ok(epochs)
 }
 
+/// The number of the first batch from `from` on that begins an epoch's outputs, or of the next batch
+/// of all; `from` is not below the lane's first.
+///
+/// # Errors
+/// As [`read`].
+pub fn next_epoch(log: &dyn Log, lane: LaneId, from: u64) -> Result<u64, OutputError> {
+    let range = log.range(lane)?;
+    let Some(mut before) = from.checked_sub(1).filter(|before| *before >= range.start) else {
+        return Ok(from);
+    };
+    loop {
+        let Some(entry) = log.read(lane, before, 0)?.pop() else { return Ok(before) };
+        before += 1;
+        if header(entry.sequence, &entry.payload)?.1 == SEAL {
+            return Ok(before);
+        }
+    }
+}
+
 fn header(sequence: u64, payload: &[u8]) -> Result<(Epoch, u8), OutputError> {
     let flaw =
         |what: &str| OutputError::Batch { sequence, source: DecodeError::Value(what.to_owned()) };
@@ -184,6 +203,9 @@ mod tests {
             let reopened = OutputLane::open(&log, lane).unwrap();
             assert_eq!((reopened.next, reopened.last), (out.next, Some(Epoch(epoch))));
         }
+        // The second long one has four batches, from number 5 on.
+        let begins = (0..=10).map(|from| next_epoch(&log, lane, from).unwrap());
+        assert_eq!(begins.collect::<Vec<_>>(), [0, 1, 2, 5, 5, 5, 9, 9, 9, 9, 10]);
         let mut from = 0;
         for (epoch, &size) in (-1..).zip(&sizes) {
             let read = read::<String>(&log, lane, from, 1).unwrap();

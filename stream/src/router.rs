@@ -89,6 +89,12 @@ impl RecordCounts {
         self.unfit += other.unfit;
     }
 
+    /// All that could not be taken, by whatever reason.
+    #[must_use]
+    pub fn rejected(&self) -> u64 {
+        self.unreadable + self.absurd + self.unfit
+    }
+
     /// What has been added since the counts were `before`.
     #[must_use]
     pub fn since(&self, before: &Self) -> Self {

@@ -120,6 +120,23 @@ impl Catalog {
         self.entries.get(&number).map(|entry| &entry.query)
     }
 
+    /// A query by its id: its number, and the JSON that it was registered with.
+    pub(super) fn find(&self, id: &str) -> Option<(u32, &str)> {
+        let &number = self.by_id.get(id)?;
+        Some((number, &self.entries[&number].text))
+    }
+
+    /// The numbers, ids and texts of the queries from a number on.
+    pub(super) fn list(&self, from: u32) -> impl Iterator<Item = (u32, &str, &str)> {
+        let entries = self.entries.range(from..);
+        entries.map(|(&number, entry)| (number, &*entry.query.id, &*entry.text))
+    }
+
+    /// How many queries there are.
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
     /// The queries that look from an object.
     pub(super) fn followers(&self, name: &str) -> &[u32] {
         self.by_focus.get(name).map_or(&[], Vec::as_slice)

@@ -22,6 +22,7 @@ mod catalog;
 mod columns;
 mod message;
 mod output;
+mod read;
 mod router;
 mod shard;
 mod state;
@@ -37,6 +38,7 @@ use dunlin_stream::event_time::EventTimeRule;
 pub use self::batch::{Command, PositionBatch};
 pub use self::message::ShardMessage;
 pub use self::output::{QueryAnswer, StandingOutput};
+pub use self::read::{Located, Reader, ShardSummary, StandingText, StripSummary, ViewSample};
 pub use self::router::{PositionOps, PositionRouter};
 pub use self::shard::StandingShard;
 

@@ -52,12 +52,44 @@ impl StandingOutput {
 }
 
 impl QueryAnswer {
+    /// An answer of these objects: name, distance, position. Either all have a distance or none.
+    ///
+    /// # Panics
+    /// If only some have a distance.
+    pub fn of<'a>(
+        query: u32,
+        id: &str,
+        objects: impl IntoIterator<Item = (&'a str, Option<f64>, Coord)>,
+    ) -> Self {
+        let mut answer = Self { query, id: id.to_owned(), ..Self::default() };
+        objects.into_iter().for_each(|(name, distance, at)| answer.push(name, distance, at));
+        let distances = answer.distances.len();
+        assert!(
+            distances == 0 || distances == answer.x.len(),
+            "a distance for each object or none"
+        );
+        answer
+    }
+
     /// The objects: name, distance if the query asks for one, position.
     pub fn objects(&self) -> impl ExactSizeIterator<Item = (&str, Option<f64>, Coord)> {
         (0..self.names.len()).map(|row| {
             let at = Coord { x: self.x[row], y: self.y[row] };
             (self.names.get(row), self.distances.get(row).copied(), at)
         })
+    }
+
+    /// Whether the answer lists the same objects in the same order as another.
+    #[must_use]
+    pub fn lists_as(&self, other: &Self) -> bool {
+        self.names == other.names
+    }
+
+    /// About how many bytes of memory the answer takes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        const PER_OBJECT: usize = size_of::<u32>() + 3 * size_of::<f64>();
+        size_of::<Self>() + self.id.len() + self.names.text_bytes() + self.names.len() * PER_OBJECT
     }
 
     pub(super) fn reserve(&mut self, objects: usize, has_distances: bool) {

@@ -107,6 +107,16 @@ impl<S: Space> PositionRouter<S> {
         self.objects.len() - self.free.len()
     }
 
+    /// The id, last report and x of an object by its name, if a shard has it.
+    pub(super) fn find(&self, name: &str) -> Option<(u32, Timestamp, f64)> {
+        if name.is_empty() {
+            return None;
+        }
+        let slot = self.names.slot(name)?;
+        let LastReport { time, x, .. } = self.objects[slot.index()];
+        (!x.is_nan()).then(|| (self.id(slot), time, x))
+    }
+
     /// The slot of an object that reports, a new one if it has none.
     fn slot(&mut self, name: &str, found: Option<Slot>) -> Slot {
         // It may have come earlier in the batch.

@@ -325,7 +325,7 @@ fn is_inside(range: KeyRange, window: &Window) -> bool {
 }
 
 /// The shards that have positions in a window.
-fn shards_of(table: &ShardTable, window: &Window) -> BTreeSet<usize> {
+pub(super) fn shards_of(table: &ShardTable, window: &Window) -> BTreeSet<usize> {
     let parts = window.x.iter().filter(|x| !x.is_empty());
     parts.flat_map(|x| table.shards_between(Key::of_f64(x.min), Key::of_f64(x.max))).collect()
 }

@@ -1,9 +1,9 @@
-//! Durations as arguments: a number with a unit, `200ms 10s 1.5m 1h 7d`, above zero.
+//! Durations as people write them: a number with a unit, `200ms 10s 1.5m 1h 7d`, above zero.
 //!
 //! Numbers are whole or decimal and are read exactly: a duration that is no whole number of
 //! milliseconds is an error, not rounded.
 
-use dunlin::stream::EpochClock;
+use dunlin_stream::EpochClock;
 
 /// A unit by its name, in milliseconds.
 const UNITS: [(&str, u64); 5] =
@@ -18,7 +18,7 @@ const SPAN_MS_MAX: u64 = 100 * 365 * DAY_MS;
 /// Why a text is no duration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub(crate) enum DurationError {
+pub enum DurationError {
     /// A number alone.
     #[error("add a unit: {0}ms, {0}s, {0}m, {0}h or {0}d")]
     NoUnit(String),
@@ -43,17 +43,17 @@ pub(crate) enum DurationError {
 }
 
 /// Reads a duration, in milliseconds.
-pub(crate) fn parse(text: &str) -> Result<i64, DurationError> {
+pub fn parse(text: &str) -> Result<i64, DurationError> {
     parse_up_to(text, MS_MAX)
 }
 
 /// Reads the length of an epoch, in milliseconds.
-pub(crate) fn parse_epoch(text: &str) -> Result<i64, DurationError> {
+pub fn parse_epoch(text: &str) -> Result<i64, DurationError> {
     parse_up_to(text, EpochClock::LENGTH_MS_MAX.unsigned_abs())
 }
 
 /// Reads a span of time, which may be zero, in milliseconds.
-pub(crate) fn parse_span(text: &str) -> Result<i64, DurationError> {
+pub fn parse_span(text: &str) -> Result<i64, DurationError> {
     match parse_up_to(text, SPAN_MS_MAX) {
         Err(DurationError::Zero) => Ok(0),
         span => span,

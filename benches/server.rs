@@ -1,0 +1,332 @@
+//! The server whole, client and server in one process on this machine: a million objects, 10 000
+//! standing 10-NN, level precise, on disk.
+//!
+//! - `http`: positions as lines of JSON over two connections, as many as go through.
+//! - `grpc`: positions in columns over one stream.
+//! - `latency`: from sending a batch to the delta at a subscriber, at a steady rate.
+//! - `subscribers`: 10 000 of them at once, at the same rate.
+//!
+//! `cargo bench --bench server -- grpc` runs one part. Seconds of each: `DUNLIN_BENCH_SECONDS`, 15 by
+//! default; positions a second of the last two: `DUNLIN_BENCH_RATE`, 500 000 by default.
+
+#![allow(clippy::disallowed_methods, reason = "a bench reads the clock")]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use dunlin::index::SpaceKind;
+use dunlin::server::proto::ingest_client::IngestClient;
+use dunlin::server::proto::queries_client::QueriesClient;
+use dunlin::server::proto::subscribe_client::SubscribeClient;
+use dunlin::server::proto::{CreateRequest, PositionBatch, SubscribeRequest};
+use dunlin::server::{ServeOptions, Server};
+use tokio::runtime::Runtime;
+use tokio::sync::mpsc::{Sender, channel};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::transport::Channel;
+
+const OBJECTS: usize = 1_000_000;
+const QUERIES: usize = 10_000;
+const BATCH: usize = 2_000;
+const LINES: usize = 10_000;
+const EXTENT: f64 = 50_000.0;
+/// A stride that visits all objects, in no order of place.
+const STRIDE: usize = 618_033;
+
+fn number(name: &str, usual: u64) -> u64 {
+    std::env::var(name).ok().and_then(|it| it.parse().ok()).unwrap_or(usual)
+}
+
+fn seconds() -> Duration {
+    Duration::from_secs(number("DUNLIN_BENCH_SECONDS", 15))
+}
+
+/// Where an object is in a round: it goes back and forth, 10 m at most.
+fn place(object: usize, round: usize) -> [f64; 2] {
+    let draw = |salt: u64| {
+        let mixed = (object as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ salt;
+        (mixed.wrapping_mul(0xd6e8_feb8_6659_fd93) >> 11) as f64 / (1u64 << 53) as f64
+    };
+    let way = ((round * 7 + object) % 11) as f64;
+    [draw(1) * EXTENT + way, draw(2) * EXTENT - way]
+}
+
+fn rows(from: usize, count: usize, round: usize) -> impl Iterator<Item = (String, [f64; 2])> {
+    (from..from + count).map(move |row| {
+        let object = row * STRIDE % OBJECTS;
+        (format!("v{object:06}"), place(object, round))
+    })
+}
+
+fn batch(from: usize, round: usize) -> PositionBatch {
+    let mut batch = PositionBatch::default();
+    for (name, [x, y]) in rows(from, BATCH, round) {
+        batch.objects.push(name);
+        batch.x.push(x);
+        batch.y.push(y);
+    }
+    batch
+}
+
+fn main() -> Result<()> {
+    let parts: Vec<String> = std::env::args().skip(1).filter(|it| !it.starts_with('-')).collect();
+    let wanted = |part: &str| parts.is_empty() || parts.iter().any(|it| it == part);
+    println!("| part | result |");
+    println!("|---|---|");
+    let bench = Bench::start()?;
+    if wanted("http") {
+        bench.http()?;
+    }
+    if wanted("grpc") {
+        bench.grpc()?;
+    }
+    if wanted("latency") {
+        bench.latency("latency", 100)?;
+    }
+    if wanted("subscribers") {
+        bench.latency("subscribers", QUERIES)?;
+    }
+    bench.figures()?;
+    bench.server.stop()?;
+    Ok(())
+}
+
+struct Bench {
+    server: Server,
+    runtime: Runtime,
+    channel: Channel,
+    _folder: tempfile::TempDir,
+    sequence: AtomicU64,
+}
+
+impl Bench {
+    fn start() -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let any = ([127, 0, 0, 1], 0).into();
+        let data = Some(folder.path().to_owned());
+        let space = SpaceKind::Plane;
+        let server = Server::start(&ServeOptions {
+            http: any,
+            grpc: any,
+            data,
+            space,
+            ..ServeOptions::default()
+        })?;
+        let runtime = Runtime::new()?;
+        let channel = Channel::from_shared(format!("http://{}", server.grpc()))?;
+        let channel = runtime.block_on(channel.connect())?;
+        let sequence = AtomicU64::new(1);
+        let bench = Self { server, runtime, channel, _folder: folder, sequence };
+        let begin = Instant::now();
+        bench.runtime.block_on(bench.send_all(0))?;
+        println!("| load | {OBJECTS} objects in {:.2} s |", begin.elapsed().as_secs_f64());
+        let begin = Instant::now();
+        bench.runtime.block_on(bench.register())?;
+        println!("| queries | {QUERIES} in {:.2} s |", begin.elapsed().as_secs_f64());
+        Ok(bench)
+    }
+
+    fn numbered(&self, mut batch: PositionBatch) -> PositionBatch {
+        batch.producer = 7;
+        batch.sequence = self.sequence.fetch_add(1, Ordering::Relaxed);
+        batch
+    }
+
+    /// A stream to send batches on, and the count of rows that were acknowledged.
+    async fn stream(&self) -> Result<(Sender<PositionBatch>, Arc<AtomicU64>)> {
+        let (batches, stream) = channel(16);
+        let mut ingest = IngestClient::new(self.channel.clone());
+        let mut acks = ingest.positions(ReceiverStream::new(stream)).await?.into_inner();
+        let acked = Arc::new(AtomicU64::new(0));
+        let count = acked.clone();
+        tokio::spawn(async move {
+            while let Ok(Some(ack)) = acks.message().await {
+                count.fetch_add(ack.accepted, Ordering::Relaxed);
+            }
+        });
+        Ok((batches, acked))
+    }
+
+    async fn send_all(&self, round: usize) -> Result<()> {
+        let (batches, acked) = self.stream().await?;
+        for from in (0..OBJECTS).step_by(BATCH) {
+            batches.send(self.numbered(batch(from, round))).await?;
+        }
+        while acked.load(Ordering::Relaxed) < OBJECTS as u64 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        Ok(())
+    }
+
+    async fn register(&self) -> Result<()> {
+        let mut waiting = tokio::task::JoinSet::new();
+        for number in 0..QUERIES {
+            let object = number * 97 % OBJECTS;
+            let [x, y] = place(object, 0);
+            let focus = if number % 2 == 0 {
+                format!(r#""at":[{x},{y}]"#)
+            } else {
+                format!(r#""object":"v{object:06}""#)
+            };
+            let json = format!(r#"{{"id":"q{number}","knn":{{"k":10,{focus}}}}}"#);
+            let mut queries = QueriesClient::new(self.channel.clone());
+            waiting.spawn(async move { queries.create(CreateRequest { json }).await });
+            if waiting.len() >= 1_000 {
+                waiting.join_next().await.context("one waits")???;
+            }
+        }
+        while let Some(created) = waiting.join_next().await {
+            created??;
+        }
+        Ok(())
+    }
+
+    fn http(&self) -> Result<()> {
+        let bodies: Vec<Vec<String>> = (0..2)
+            .map(|half| {
+                // All objects twice, at two places.
+                let bodies = (0..OBJECTS / LINES).map(|it| body((it * 2 + half) * LINES, it / 50));
+                bodies.collect()
+            })
+            .collect();
+        let url = format!("http://{}/v1/positions", self.server.http());
+        let (begin, sent) = (Instant::now(), AtomicU64::new(0));
+        std::thread::scope(|scope| {
+            for bodies in &bodies {
+                scope.spawn(|| {
+                    let agent = ureq::Agent::new_with_defaults();
+                    for body in bodies.iter().cycle() {
+                        if begin.elapsed() > seconds() {
+                            return;
+                        }
+                        let answer = agent.post(&url).send(body).expect("it is taken");
+                        assert_eq!(answer.status(), 200);
+                        sent.fetch_add(LINES as u64, Ordering::Relaxed);
+                    }
+                });
+            }
+        });
+        let rate = sent.load(Ordering::Relaxed) as f64 / begin.elapsed().as_secs_f64();
+        println!("| http | {rate:.0} positions/s |");
+        Ok(())
+    }
+
+    /// All objects twice, at two places: sent again and again, they go to and fro.
+    fn rounds() -> Vec<PositionBatch> {
+        let batches = OBJECTS / BATCH;
+        (0..2 * batches).map(|it| batch(it * BATCH, it / batches)).collect()
+    }
+
+    fn grpc(&self) -> Result<()> {
+        let ready: Vec<PositionBatch> = Self::rounds();
+        let rate = self.runtime.block_on(async {
+            let (batches, acked) = self.stream().await?;
+            let begin = Instant::now();
+            for ready in ready.iter().cycle() {
+                if begin.elapsed() > seconds() {
+                    break;
+                }
+                batches.send(self.numbered(ready.clone())).await?;
+            }
+            anyhow::Ok(acked.load(Ordering::Relaxed) as f64 / begin.elapsed().as_secs_f64())
+        })?;
+        println!("| grpc | {rate:.0} positions/s |");
+        Ok(())
+    }
+
+    /// Subscribers of so many queries, and how old what they are told is when they hear it.
+    fn latency(&self, part: &str, subscribers: usize) -> Result<()> {
+        let rate = number("DUNLIN_BENCH_RATE", 500_000);
+        let ready: Vec<PositionBatch> = Self::rounds();
+        let (mut ages, events) = self.runtime.block_on(async {
+            let (told, mut heard) = channel::<u64>(100_000);
+            for number in 0..subscribers {
+                let id = format!("q{}", number * (QUERIES / subscribers));
+                let request = SubscribeRequest { id, resume_after: None };
+                let mut client = SubscribeClient::new(self.channel_of(number).await?);
+                let mut events = client.subscribe(request).await?.into_inner();
+                events.message().await?.context("the whole answer")?;
+                let told = told.clone();
+                tokio::spawn(async move {
+                    while let Ok(Some(event)) = events.message().await {
+                        // What is too much for the bench is not counted.
+                        let _ = told.try_send(age_ms(&event.json));
+                    }
+                });
+            }
+            let (batches, _) = self.stream().await?;
+            // What was sent before is over.
+            tokio::time::sleep(Duration::from_secs(3)).await;
+            while heard.try_recv().is_ok() {}
+            let (begin, mut sent) = (Instant::now(), 0u64);
+            let mut ages = Vec::new();
+            for ready in ready.iter().cycle() {
+                while begin.elapsed().as_secs_f64() * rate as f64 <= sent as f64 {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                    while let Ok(age) = heard.try_recv() {
+                        ages.push(age);
+                    }
+                }
+                if begin.elapsed() > seconds() {
+                    break;
+                }
+                batches.send(self.numbered(ready.clone())).await?;
+                sent += BATCH as u64;
+            }
+            let events = ages.len() as f64 / begin.elapsed().as_secs_f64();
+            anyhow::Ok((ages, events))
+        })?;
+        ensure!(!ages.is_empty(), "nobody heard anything");
+        ages.sort_unstable();
+        let at = |percent: usize| ages[(ages.len() - 1) * percent / 100] + 20;
+        println!(
+            "| {part} | {rate} positions/s, {subscribers} subscribers, {events:.0} deltas/s: p50 {} ms, p99 {} ms, max {} ms |",
+            at(50),
+            at(99),
+            at(100)
+        );
+        Ok(())
+    }
+
+    /// What the server says of its epochs.
+    fn figures(&self) -> Result<()> {
+        let url = format!("http://{}/metrics", self.server.http());
+        let text = ureq::get(&url).call()?.body_mut().read_to_string()?;
+        let wanted = |line: &&str| {
+            line.starts_with("dunlin_epoch_duration_seconds") || line.starts_with("dunlin_records")
+        };
+        text.lines().filter(wanted).for_each(|line| eprintln!("{line}"));
+        Ok(())
+    }
+
+    /// A connection for every thousand subscribers.
+    async fn channel_of(&self, number: usize) -> Result<Channel> {
+        static OPEN: std::sync::Mutex<Vec<Channel>> = std::sync::Mutex::new(Vec::new());
+        let place = number / 1_000;
+        if let Some(channel) = OPEN.lock().expect("nobody panics").get(place) {
+            return Ok(channel.clone());
+        }
+        let url = format!("http://{}", self.server.grpc());
+        let channel = Channel::from_shared(url)?.connect().await?;
+        OPEN.lock().expect("nobody panics").push(channel.clone());
+        Ok(channel)
+    }
+}
+
+/// Milliseconds since the end of the epoch that a delta is of; positions of the epoch are at most
+/// 20 ms older.
+fn age_ms(json: &str) -> u64 {
+    let time = json.split("\"time\":\"").nth(1).and_then(|it| it.get(..24));
+    let told: Option<dunlin::stream::Timestamp> = time.and_then(|it| it.parse().ok());
+    let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_millis() as i64;
+    told.map_or(u64::MAX, |told| (now - told.as_millis()).max(0) as u64)
+}
+
+fn body(from: usize, round: usize) -> String {
+    let line = |(name, [x, y]): (String, [f64; 2])| {
+        format!("{{\"object\":\"{name}\",\"at\":[{x},{y}]}}\n")
+    };
+    rows(from, LINES, round).map(line).collect()
+}

@@ -1,0 +1,222 @@
+//! Every path of the HTTP face over real sockets: what it gives, and what it says to what is wrong.
+
+mod serving;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
+use serving::{start, until};
+
+const NEAREST: &str = r#"{"id":"q1","knn":{"k":2,"at":[0,0]}}"#;
+
+#[test]
+fn positions_come_as_lines_csv_and_features() -> Result<()> {
+    let (server, client) = start()?;
+    client.register(r#"{"id":"all","within":{"radius":1000000,"at":[0,0]}}"#)?;
+    let lines = concat!(
+        "{\"object\":\"a\",\"at\":[0.1,0.1]}\r\n\n",
+        "{\"object\":\"b\",\"at\":[200,0]}\n",
+        "{\"object\":\"\",\"at\":[0,0]}\n",
+        "no line\n",
+        "{\"object\":\"c\",\"at\":[0.2,0.2],\"time\":\"9000-01-01T00:00:00Z\"}\n",
+        "{\"object\":\"d\",\"at\":[0.2,0.2],\"time\":\"soon\"}\n",
+        "{\"object\":\"e\"}\n",
+        "{\"object\":\"f\",\"at\":[1e999,0]}\n",
+    );
+    let taken = client.post("/v1/positions", lines)?.json()?;
+    assert_eq!((&taken["accepted"], &taken["rejected"]), (&json!(1), &json!(7)));
+    let errors = taken["errors"].as_array().context("a list")?;
+    let numbers: Vec<_> = errors.iter().map(|it| it["line"].as_u64()).collect();
+    assert_eq!(numbers, [Some(3), Some(4), Some(5), Some(6), Some(7)]);
+    assert!(errors[0]["reason"].as_str().is_some_and(|it| it.contains("longitude")), "{errors:?}");
+    assert!(errors[3]["reason"].as_str().is_some_and(|it| it.contains("ahead")), "{errors:?}");
+
+    let csv = "object,lon,lat,time\ng,0.3,0.3,\nh,x,0.3,\n\"i, \"\"j\"\"\",0.4,0.4,\nk,0.4\n";
+    let taken = client.post_as("/v1/positions", &[("content-type", "text/csv")], csv)?.json()?;
+    assert_eq!((&taken["accepted"], &taken["rejected"]), (&json!(2), &json!(2)));
+    assert_eq!(taken["errors"][0]["line"], 3);
+    let point = |object: &str, x: f64| json!({"type": "Feature", "geometry": {"type": "Point", "coordinates": [x, x]}, "properties": {"object": object}});
+    let features =
+        json!({"type": "FeatureCollection", "features": [point("l", 0.5), point("", 0.6)]});
+    let geojson = [("content-type", "application/geo+json; charset=utf-8")];
+    let taken = client.post_as("/v1/positions", &geojson, features.to_string())?.json()?;
+    assert_eq!((&taken["accepted"], &taken["rejected"]), (&json!(1), &json!(1)));
+    client.await_listed("all", &["a", "g", "i, \"j\"", "l"])?;
+
+    client.post_as("/v1/positions", &geojson, "{}")?.problem(400)?;
+    let headless =
+        client.post_as("/v1/positions", &[("content-type", "text/csv")], "a,b\n1,2\n")?;
+    assert_eq!(headless.problem(400)?["field"], "header");
+    client.post_as("/v1/positions", &[("content-type", "image/png")], "x")?.problem(415)?;
+    server.stop()?;
+    Ok(())
+}
+
+#[test]
+fn a_numbered_request_takes_effect_once() -> Result<()> {
+    let (server, client) = start()?;
+    let send = |sequence: &str, x: f64| {
+        let headers = [("dunlin-producer", "9"), ("dunlin-sequence", sequence)];
+        let line = json!({"object": "a", "at": [x, 0.0]}).to_string();
+        client.post_as("/v1/positions", &headers, line)
+    };
+    assert_eq!(send("1", 1.0)?.status, 200);
+    assert_eq!(send("2", 2.0)?.status, 200);
+    // Sent again, though it says otherwise now.
+    assert_eq!(send("2", 3.0)?.status, 200);
+    assert_eq!(send("1", 4.0)?.status, 200);
+    until(|| {
+        let state = client.get("/v1/state")?.json()?;
+        Ok(state["records"]["applied"] == 2 && state["records"]["duplicate"] == 2)
+    })?;
+    assert_eq!(client.get("/v1/objects/a")?.json()?["at"], json!([2.0, 0.0]));
+    assert_eq!(send("x", 4.0)?.problem(400)?["field"], "Dunlin-Sequence");
+    server.stop()?;
+    Ok(())
+}
+
+#[test]
+fn queries_come_are_listed_and_go() -> Result<()> {
+    let (server, client) = start()?;
+    client.report(&[("a", 1.0, 0.0), ("b", 2.0, 0.0), ("c", 3.0, 0.0)])?;
+    let created = client.post("/v1/queries", NEAREST)?;
+    assert_eq!((created.status, created.json()?), (201, serde_json::from_str(NEAREST)?));
+    client.await_listed("q1", &["a", "b"])?;
+    assert_eq!(client.post("/v1/queries", NEAREST)?.problem(409)?["field"], "id");
+    client.register(r#"{"id":"of a/b é","knn":{"k":1,"object":"b"}}"#)?;
+    client.await_listed("of%20a%2Fb%20%C3%A9", &["a"])?;
+    assert_eq!(client.get("/v1/queries/q1")?.json()?["knn"]["k"], 2);
+    let page = client.get("/v1/queries?offset=1&limit=5")?.json()?;
+    assert_eq!((&page["total"], &page["queries"][0]["id"]), (&json!(2), &json!("of a/b é")));
+    client.get("/v1/queries?offset=x")?.problem(400)?;
+    for path in ["/v1/queries/q9", "/v1/queries/q9/answer", "/v1/queries/q9/stream"] {
+        client.get(path)?.problem(404)?;
+    }
+    assert_eq!(client.delete("/v1/queries/q1")?.status, 204);
+    client.delete("/v1/queries/q1")?.problem(404)?;
+    client.get("/v1/queries/q1/answer")?.problem(404)?;
+    client.register(NEAREST)?;
+    client.await_listed("q1", &["a", "b"])?;
+    server.stop()?;
+    Ok(())
+}
+
+#[test]
+fn queries_that_are_wrong_say_where() -> Result<()> {
+    let (server, client) = start()?;
+    let deep =
+        format!(r#"{{"id":"a","inside":{{"area":{}{}}}}}"#, "[".repeat(5_000), "]".repeat(5_000));
+    let ring = |vertices: usize| {
+        let corner = |it: usize| format!("[{},{}]", it % 100, it % 80);
+        let corners: Vec<String> = (0..vertices).map(corner).collect();
+        format!(
+            r#"{{"id":"a","inside":{{"area":{{"type":"Polygon","coordinates":[[{},[0,0]]]}}}}}}"#,
+            corners.join(",")
+        )
+    };
+    for (query, field) in [
+        (NEAREST.replace("\"k\":2", "\"k\":0"), json!("k")),
+        (NEAREST.replace("\"k\":2", "\"k\":10001"), json!("k")),
+        (NEAREST.replace("\"k\":2", "\"k\":1e400"), Value::Null),
+        (NEAREST.replace("\"k\":2", "\"k\":99999999999999999999"), Value::Null),
+        (NEAREST.replace("[0,0]", "[0,91]"), json!("at")),
+        (NEAREST.replace("q1", ""), json!("id")),
+        (NEAREST.replace("q1", &"q".repeat(257)), json!("id")),
+        (NEAREST.replace("knn", "nearest"), Value::Null),
+        (ring(10_001), json!("area")),
+        (deep, Value::Null),
+        ("{".to_owned(), Value::Null),
+        (String::new(), Value::Null),
+    ] {
+        let problem = client.post("/v1/queries", &query)?.problem(400);
+        let problem = problem.with_context(|| query.chars().take(80).collect::<String>())?;
+        assert_eq!(problem["field"], field, "{problem}");
+    }
+    client.post("/v1/queries", b"\xff\xfe")?.problem(400)?;
+    assert_eq!(client.get("/v1/queries")?.json()?["total"], 0);
+    server.stop()?;
+    Ok(())
+}
+
+#[test]
+fn questions_are_answered_once() -> Result<()> {
+    let (server, client) = start()?;
+    client.report(&[("a", 1.0, 0.0), ("b", 2.0, 0.0), ("c", 3.0, 0.0)])?;
+    until(|| Ok(client.get("/v1/state")?.json()?["objects"] == 3))?;
+    let ask = |question: &str| client.post("/v1/query", question)?.json();
+    let answer = ask(r#"{"knn":{"k":2,"object":"c"}}"#)?;
+    assert_eq!(serving::ids(&answer)?, ["b", "a"]);
+    assert!(
+        answer["objects"][0]["distance"].as_f64().is_some_and(|it| (it - 111_195.0).abs() < 1.0)
+    );
+    assert!(answer["query"].is_null() && answer["time"].is_string(), "{answer}");
+    assert_eq!(serving::ids(&ask(r#"{"knn":{"k":2,"object":"nobody"}}"#)?)?, [""; 0]);
+    assert_eq!(serving::ids(&ask(r#"{"within":{"radius":120000,"at":[1,0]}}"#)?)?, ["a", "b"]);
+    client.post("/v1/query", r#"{"knn":{"k":2}}"#)?.problem(400)?;
+    let object = client.get("/v1/objects/a")?.json()?;
+    assert_eq!((&object["id"], &object["at"]), (&json!("a"), &json!([1.0, 0.0])));
+    assert!(object["time"].as_str().is_some_and(|it| it.ends_with('Z')), "{object}");
+    client.get("/v1/objects/nobody")?.problem(404)?;
+    server.stop()?;
+    Ok(())
+}
+
+#[test]
+fn the_server_tells_how_it_is() -> Result<()> {
+    let (server, client) = start()?;
+    client.report(&[("a", 1.0, 0.0)])?;
+    assert_eq!(client.get("/healthz")?.text, "ok\n");
+    assert_eq!(client.get("/readyz")?.text, "ready\n");
+    until(|| Ok(client.get("/v1/state")?.json()?["objects"] == 1))?;
+    let state = client.get("/v1/state")?.json()?;
+    assert_eq!((&state["space"], &state["lanes"]), (&json!("sphere"), &json!(2)));
+    assert_eq!(state["shards"], json!([{"from": null, "to": null, "objects": 1, "queries": 0}]));
+    assert_eq!(state["strips"], json!([{"from": null, "to": null, "objects": 1, "shard": 0}]));
+    let metrics = client.get("/metrics")?;
+    ensure!(metrics.text.contains("dunlin_epochs_total"), "{}", metrics.text);
+    let document = client.get("/v1/openapi.json")?.json()?;
+    assert_eq!(document["openapi"], "3.1.0");
+    let page = client.get("/")?;
+    assert!(page.kind.starts_with("text/html") && page.text.contains("Dunlin"), "{page:?}");
+    client.get("/nothing")?.problem(404)?;
+    client.get("/v1/positions")?.problem(405)?;
+    client.get("/v1/queries/q/ws")?.problem(400)?;
+    server.stop()?;
+    Ok(())
+}
+
+#[test]
+fn co_occurrences_are_reported() -> Result<()> {
+    let (server, client) = start()?;
+    let query = r#"{"id":"c1","cooccurrence":{"xi":"60s","tau":"30m","theta":3}}"#;
+    client.register(query)?;
+    client.post("/v1/queries", query)?.problem(409)?;
+    let bad = r#"{"id":"c2","cooccurrence":{"xi":"60","tau":"30m","theta":3}}"#;
+    assert_eq!(client.post("/v1/queries", bad)?.problem(400)?["field"], "xi");
+    let mut follower = client.follow("c1", None)?;
+    for camera in ["c1", "c2", "c3"] {
+        let lines = format!(
+            "{{\"stream\":\"{camera}\",\"object\":\"A\"}}\n{{\"stream\":\"{camera}\",\"object\":\"B\"}}\n"
+        );
+        assert_eq!(client.post("/v1/events", lines)?.json()?["accepted"], 2);
+    }
+    let wrong = client.post("/v1/events", "{\"stream\":\"\",\"object\":\"A\"}\n{}\n")?.json()?;
+    assert_eq!((&wrong["accepted"], &wrong["rejected"]), (&json!(0), &json!(2)));
+    let reports = || client.get("/v1/queries/c1/answer")?.json();
+    until(|| Ok(reports()?["reports"].as_array().is_some_and(|it| !it.is_empty())))?;
+    let report = &reports()?["reports"][0];
+    assert_eq!((&report["objects"], &report["support"]), (&json!(["A", "B"]), &json!(3)));
+    let first = follower.read_raw()?;
+    assert_eq!((first.kind.as_str(), &first.data["reports"]), ("answer", &json!([])));
+    let told = follower.read_raw()?;
+    assert_eq!((told.kind.as_str(), &told.data["changes"][0]["report"]), ("delta", report));
+    assert_eq!(client.delete("/v1/queries/c1")?.status, 204);
+    client.get("/v1/queries/c1/answer")?.problem(404)?;
+    client.register(query)?;
+    assert_eq!(reports()?["reports"], json!([]));
+    for number in 2..17 {
+        client.register(&query.replace("c1", &format!("d{number}")))?;
+    }
+    client.post("/v1/queries", query.replace("c1", "d17"))?.problem(429)?;
+    server.stop()?;
+    Ok(())
+}

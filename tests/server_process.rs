@@ -1,0 +1,222 @@
+//! The binary: `serve`, `send`, `watch` and `demo` as processes, ended gently and by kill -9.
+
+#![allow(clippy::disallowed_methods, reason = "when to kill is a matter of the clock")]
+
+mod serving;
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use serving::{Client, Follower, until};
+
+const OBJECTS: usize = 40;
+const STEPS: usize = 100;
+
+fn dunlin() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_dunlin"))
+}
+
+/// A server process, killed when dropped.
+struct Served {
+    child: Child,
+    client: Client,
+    grpc: String,
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Two ports that nobody has.
+fn free_ports() -> Result<[SocketAddr; 2]> {
+    let listen = || TcpListener::bind("127.0.0.1:0");
+    let (a, b) = (listen()?, listen()?);
+    Ok([a.local_addr()?, b.local_addr()?])
+}
+
+fn serve(folder: &Path, [http, grpc]: [SocketAddr; 2]) -> Result<Served> {
+    let mut child = dunlin()
+        .args(["serve", "--http", &http.to_string(), "--grpc", &grpc.to_string(), "--data"])
+        .arg(folder)
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let mut stderr = BufReader::new(child.stderr.take().context("a pipe")?);
+    let mut line = String::new();
+    stderr.read_line(&mut line)?;
+    ensure!(line.contains(&http.to_string()), "{line}");
+    // What else it says must not fill the pipe.
+    std::thread::spawn(move || std::io::copy(&mut stderr, &mut std::io::sink()));
+    Ok(Served { child, client: Client::to(http), grpc: grpc.to_string() })
+}
+
+/// Asks a process to end, as a service manager does.
+fn terminate(child: &Child) -> Result<()> {
+    let asked = Command::new("kill").args(["-TERM", &child.id().to_string()]).status()?;
+    ensure!(asked.success(), "kill: {asked}");
+    Ok(())
+}
+
+fn ended(mut child: Child) -> Result<Output> {
+    until(|| Ok(child.try_wait()?.is_some()))?;
+    Ok(child.wait_with_output()?)
+}
+
+/// Objects on a line that swap places with every step, as CSV; where they are last.
+fn trace(path: &Path) -> Result<Vec<(String, f64)>> {
+    let mut text = String::from("object,time,lon,lat\n");
+    let x = |object: usize, step: usize| ((object * 17 + step * 7) % OBJECTS) as f64 / 100.0;
+    for step in 0..STEPS {
+        for object in 0..OBJECTS {
+            text += &format!("o{object},{},{},0\n", 1_700_000_000 + step, x(object, step));
+        }
+    }
+    std::fs::write(path, text)?;
+    Ok((0..OBJECTS).map(|it| (format!("o{it}"), x(it, STEPS - 1))).collect())
+}
+
+/// Reads what comes until the server is gone; every event must lead on from the last.
+fn read_until_cut(mut follower: Follower) -> Result<Follower> {
+    loop {
+        let before = follower.last.clone();
+        match follower.next_event() {
+            Ok(event) => ensure!(
+                place(&event.id)? > before.as_deref().map_or(Ok((i64::MIN, 0)), place)?,
+                "{event:?} after {before:?}"
+            ),
+            Err(error) if error.to_string().contains("enters twice") => return Err(error),
+            Err(_) => return Ok(follower),
+        }
+    }
+}
+
+fn place(tag: &str) -> Result<(i64, u32)> {
+    let (epoch, index) = tag.split_once('.').context("a tag")?;
+    Ok((epoch.parse()?, index.parse()?))
+}
+
+#[test]
+fn a_server_that_is_killed_again_and_again_loses_and_repeats_nothing() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (csv, data) = (folder.path().join("trace.csv"), folder.path().join("data"));
+    let last = trace(&csv)?;
+    let ports = free_ports()?;
+    let mut served = serve(&data, ports)?;
+    served.client.register(r#"{"id":"q1","knn":{"k":5,"at":[0,0]}}"#)?;
+    let mut follower = served.client.follow("q1", None)?;
+    follower.next_event()?;
+    let sending = dunlin()
+        .arg("send")
+        .arg(&csv)
+        .args(["--speed", "15x", "--url", &served.grpc])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    for _ in 0..4 {
+        let reader = std::thread::spawn(move || read_until_cut(follower));
+        std::thread::sleep(Duration::from_millis(900));
+        served.child.kill()?;
+        served.child.wait()?;
+        let cut = reader.join().ok().context("it does not panic")??;
+        served = serve(&data, ports)?;
+        follower = served.client.follow("q1", cut.last.as_deref())?;
+        (follower.list, follower.last, follower.events) = (cut.list, cut.last, cut.events);
+    }
+    let sent = ended(sending)?;
+    let said = String::from_utf8_lossy(&sent.stderr).into_owned();
+    ensure!(sent.status.success(), "{said}");
+    ensure!(said.contains(&format!("{} acknowledged, 0 rejected", OBJECTS * STEPS)), "{said}");
+    for (name, x) in &last {
+        until(|| {
+            let object = served.client.get(&format!("/v1/objects/{name}"))?.json()?;
+            Ok(object["at"][0] == *x)
+        })
+        .with_context(|| format!("{name} is not at {x}"))?;
+    }
+    let listed = served.client.listed("q1")?;
+    ensure!(listed.len() == 5, "{listed:?}");
+    let expected: Vec<&str> = listed.iter().map(String::as_str).collect();
+    while follower.list != expected {
+        let event = follower.next_event()?;
+        ensure!(event.kind == "delta", "{event:?}");
+    }
+    ensure!(follower.events > 30, "only {} events", follower.events);
+    Ok(())
+}
+
+#[test]
+fn a_server_that_is_asked_to_end_writes_a_checkpoint_and_ends_well() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let ports = free_ports()?;
+    let mut served = serve(folder.path(), ports)?;
+    served.client.report(&[("a", 1.0, 2.0)])?;
+    let taken = dunlin().args(["serve", "--http", &ports[0].to_string()]).output()?;
+    let said = String::from_utf8(taken.stderr)?;
+    assert_eq!(taken.status.code(), Some(1), "{said}");
+    ensure!(said.contains("cannot listen on") && said.contains("--http"), "{said}");
+    until(|| Ok(served.client.get("/v1/objects/a")?.status == 200))?;
+    terminate(&served.child)?;
+    until(|| Ok(served.child.try_wait()?.is_some()))?;
+    assert_eq!(served.child.wait()?.code(), Some(0));
+    let kept = std::fs::read_dir(folder.path().join("checkpoints/positions"))?.count();
+    ensure!(kept > 0, "no checkpoint");
+    let served = serve(folder.path(), ports)?;
+    assert_eq!(served.client.get("/v1/objects/a")?.json()?["at"][1], 2.0);
+    Ok(())
+}
+
+#[test]
+fn neighbours_are_watched() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let served = serve(folder.path(), free_ports()?)?;
+    served.client.report(&[("a", 0.01, 0.0), ("b", 0.02, 0.0), ("c", 0.03, 0.0)])?;
+    until(|| Ok(served.client.get("/v1/state")?.json()?["objects"] == 3))?;
+    let watch = |args: &[&str]| {
+        dunlin().arg("watch").args(args).args(["--count", "1", "--url", &served.grpc]).output()
+    };
+    let json = watch(&["--near", "0,0", "-k", "2", "--json"])?;
+    let answer: serde_json::Value = serde_json::from_slice(&json.stdout)?;
+    assert_eq!(serving::ids(&answer)?, ["a", "b"]);
+    let table = String::from_utf8(watch(&["--object", "c", "-k", "1"])?.stdout)?;
+    ensure!(table.starts_with("the 1 nearest \"c\": 1\n") && table.ends_with("  b\n"), "{table}");
+    // What was registered for it is gone.
+    until(|| Ok(served.client.get("/v1/queries")?.json()?["total"] == 0))?;
+    let nobody = dunlin().args(["watch", "--near", "0,0", "--url", "127.0.0.1:1"]).output()?;
+    let said = String::from_utf8(nobody.stderr)?;
+    assert_eq!(nobody.status.code(), Some(1), "{said}");
+    ensure!(said.contains("dunlin serve"), "{said}");
+    Ok(())
+}
+
+#[test]
+fn the_demo_moves_and_answers() -> Result<()> {
+    let mut child = dunlin()
+        .args(["demo", "--objects", "500", "--seconds", "8"])
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let mut stderr = BufReader::new(child.stderr.take().context("a pipe")?);
+    let mut told = String::new();
+    while !told.contains("Ctrl-C") {
+        ensure!(stderr.read_line(&mut told)? > 0, "{told}");
+    }
+    let address = told.split("http://").nth(1).and_then(|it| it.split('/').next());
+    let client = Client::to(address.context("an address")?.parse()?);
+    until(|| Ok(client.get("/v1/queries")?.json()?["total"] == 4))?;
+    until(|| Ok(client.listed("station")?.len() == 10))?;
+    let mut follower = client.follow("station", None)?;
+    for _ in 0..3 {
+        follower.next_event()?;
+    }
+    ensure!(client.listed("around-v7")?.len() == 5, "v7 is alone");
+    let out = ended(child)?;
+    let mut rest = String::new();
+    stderr.read_to_string(&mut rest)?;
+    ensure!(out.status.success(), "{rest}");
+    Ok(())
+}
