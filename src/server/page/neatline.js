@@ -1,0 +1,106 @@
+// The border of the chart: a paper margin with the scale of the graticule in light and dark
+// cells, its numbers, and the names of the shards along the top. A flat canvas over the map,
+// drawn only when the view, the shards or the colours change.
+
+import { css } from "./palette.js";
+
+const CELL = 4;
+
+/** How wide the margin is on a screen of this width. */
+export function marginOf(width) {
+  return width < 560 ? 18 : 24;
+}
+
+/** Draws the border on a canvas context whose unit is a CSS pixel. */
+export function drawNeatline(context, view, lines, palette, shards) {
+  const { width, height } = view;
+  const margin = marginOf(width);
+  const inner = { left: margin, top: margin, right: width - margin, bottom: height - margin };
+  context.clearRect(0, 0, width, height);
+  drawShards(context, inner, shards, palette);
+  context.fillStyle = css(palette.paper);
+  for (const [x, y, w, h] of sides(width, height, margin)) context.fillRect(x, y, w, h);
+  drawCells(context, lines, inner, palette);
+  drawFrame(context, inner, palette);
+  drawLabels(context, lines, inner, view, palette);
+}
+
+function sides(width, height, margin) {
+  return [
+    [0, 0, width, margin],
+    [0, height - margin, width, margin],
+    [0, 0, margin, height],
+    [width - margin, 0, margin, height],
+  ];
+}
+
+function drawCells(context, { across, along }, inner, palette) {
+  context.fillStyle = css(palette.frame);
+  for (const { from, to, dark } of across.cells) {
+    const [left, right] = [Math.max(from, inner.left), Math.min(to, inner.right)];
+    if (!dark || right <= left) continue;
+    context.fillRect(left, inner.top - CELL, right - left, CELL);
+    context.fillRect(left, inner.bottom, right - left, CELL);
+  }
+  for (const { from, to, dark } of along.cells) {
+    const [top, bottom] = [Math.max(from, inner.top), Math.min(to, inner.bottom)];
+    if (!dark || bottom <= top) continue;
+    context.fillRect(inner.left - CELL, top, CELL, bottom - top);
+    context.fillRect(inner.right, top, CELL, bottom - top);
+  }
+}
+
+function drawFrame(context, { left, top, right, bottom }, palette) {
+  context.strokeStyle = css(palette.frame);
+  context.lineWidth = 1;
+  const box = (out) =>
+    context.strokeRect(left - out - 0.5, top - out - 0.5, right - left + 2 * out + 1, bottom - top + 2 * out + 1);
+  box(0);
+  box(CELL);
+}
+
+function drawLabels(context, { across, along }, inner, view, palette) {
+  const margin = inner.left;
+  const middle = (margin - CELL) / 2;
+  context.fillStyle = css(palette.ink);
+  context.font = `${margin < 20 ? 9.5 : 11}px ${view.font}`;
+  context.textAlign = "center";
+  context.textBaseline = "middle";
+  for (const { at, label } of across.lines) {
+    if (at < inner.left + 20 || at > inner.right - 20) continue;
+    context.fillText(label, at, middle);
+    context.fillText(label, at, view.height - middle);
+  }
+  for (const { at, label } of along.lines) {
+    if (at < inner.top + 20 || at > inner.bottom - 20) continue;
+    turned(context, label, middle, at, -1);
+    turned(context, label, view.width - middle, at, 1);
+  }
+}
+
+function turned(context, label, x, y, direction) {
+  context.save();
+  context.translate(x, y);
+  context.rotate((direction * Math.PI) / 2);
+  context.fillText(label, 0, 0);
+  context.restore();
+}
+
+/** The shards' names stand at the top between their borders, where there is room. */
+function drawShards(context, inner, shards, palette) {
+  context.textAlign = "center";
+  context.textBaseline = "middle";
+  context.font = `600 11px ${shards.font}`;
+  for (const { from, to, label } of shards.spans) {
+    const [left, right] = [Math.max(from, inner.left), Math.min(to, inner.right)];
+    const wide = context.measureText(label).width + 14;
+    if (right - left < wide + 8) continue;
+    const [x, y] = [(left + right) / 2, inner.top + 16];
+    context.fillStyle = css([...palette.paper.slice(0, 3), 0.86]);
+    context.beginPath();
+    context.roundRect(x - wide / 2, y - 9, wide, 18, 9);
+    context.fill();
+    context.fillStyle = css(palette.shard);
+    context.fillText(label, x, y + 0.5);
+  }
+}
