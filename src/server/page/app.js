@@ -23,6 +23,8 @@ const calm = matchMedia("(prefers-reduced-motion: reduce)");
 let state = states.initial();
 let projection = projectionOf(state.space);
 let fitted = false;
+/** The followed object that the view goes along with: its query, and where it was drawn last. */
+let riding = null;
 
 const chart = new Chart({ projection, still: () => calm.matches });
 const camera = new Camera({
@@ -30,6 +32,7 @@ const camera = new Camera({
   projection,
   still: () => calm.matches,
   onClick: ([left, top]) => askAt(left, top),
+  onPan: () => (riding = null),
   onChange: () => viewChanged(),
 });
 const panel = new Panel({ on: { select, remove }, place, colourOf: chart.colourOf });
@@ -193,6 +196,7 @@ function select(id, move = true) {
   change(states.withSelected(state, chosen));
   const query = state.queries.find((candidate) => candidate.id === chosen);
   stream.watch(query && question(query).kind !== "cooccurrence" ? chosen : null);
+  riding = query && question(query).object !== undefined ? { query: chosen, at: null } : null;
   drawPanel();
   if (query && move) focusOn(query);
 }
@@ -296,7 +300,19 @@ function resize() {
   camera.resize(width, height);
 }
 
+/** Keeps a followed object where it is on the screen. */
+function ride(now) {
+  if (riding === null) return;
+  const at = chart.centres.at(riding.query, chart.mixing(now));
+  if (at && riding.at) {
+    const turn = projection.wraps ? Math.round(at[0] - riding.at[0]) : 0;
+    camera.ride(at[0] - riding.at[0] - turn, at[1] - riding.at[1]);
+  }
+  riding.at = at ?? riding.at;
+}
+
 function loop(now) {
+  ride(now);
   camera.advance(now);
   chart.draw(state, camera.view, now);
   requestAnimationFrame(loop);

@@ -16,8 +16,8 @@ const KEYS = {
 };
 
 export class Camera {
-  constructor({ surface, projection, still, onClick, onChange }) {
-    Object.assign(this, { surface, projection, still, onClick, onChange });
+  constructor({ surface, projection, still, onClick, onPan, onChange }) {
+    Object.assign(this, { surface, projection, still, onClick, onPan, onChange });
     this.extent = [-180, -85, 180, 85];
     this.view = { x: 0.5, y: 0.5, scale: 256, width: 1, height: 1 };
     this.goal = null;
@@ -80,7 +80,16 @@ export class Camera {
   }
 
   pan(left, top) {
+    this.onPan();
     this.glide(panBy(this.goal?.to ?? this.view, left, top));
+  }
+
+  /** Moves with something that moved by world units, without ending a glide. */
+  ride(x, y) {
+    const along = (view) => ({ ...view, x: view.x + x, y: view.y + y });
+    this.view = confine(this.projection, along(this.view));
+    if (this.goal) this.goal = { ...this.goal, from: along(this.goal.from), to: along(this.goal.to) };
+    this.onChange();
   }
 
   /** Shows the bounds [west, south, east, north]. */
@@ -122,6 +131,7 @@ export class Camera {
     this.travelled += Math.hypot(after[0] - before[0], after[1] - before[1]);
     if (others.length > 0) this.pinch(before, after, others[0]);
     else if (this.travelled > CLICK_PIXELS) {
+      this.onPan();
       this.jump(panBy(this.view, after[0] - before[0], after[1] - before[1]));
     }
   }

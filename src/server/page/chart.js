@@ -154,8 +154,9 @@ export class Chart {
   /** Few objects are drawn as ships, many as small dots. */
   settleDots(state, view) {
     const shown = Math.max(1, state.message?.shown ?? 1);
-    const wanted = Math.max(2.4, Math.min(11, 0.33 * Math.sqrt((view.width * view.height) / shown)));
-    this.dotSize += (wanted - this.dotSize) * (this.still() ? 1 : 0.12);
+    const wanted = Math.max(1.8, Math.min(11, 0.36 * Math.sqrt((view.width * view.height) / shown)));
+    const part = this.still() || this.frames < 2 ? 1 : 0.15;
+    this.dotSize += (wanted - this.dotSize) * part;
   }
 
   resize(width, height) {
@@ -176,7 +177,7 @@ export class Chart {
     const spans = (state.message?.shards ?? []).map((shard, i) => ({
       from: keyToScreen(this.projection, view, shard.from, -1),
       to: keyToScreen(this.projection, view, shard.to, 1),
-      label: `shard ${i} · ${count(shard.objects)}`,
+      labels: [`shard ${i} · ${count(shard.objects)}`, `shard ${i}`, String(i)],
     }));
     const drawn = { ...view, font: this.font };
     drawNeatline(context, drawn, this.lines, this.palette, { spans, font: this.font });

@@ -91,17 +91,16 @@ export class Fleet {
 
   /** Takes a frame; `mix` is how far on the way from prev to next the objects are drawn now. */
   advance(frame, mix) {
-    const { forward, wraps } = this.projection;
-    const origin = forward(...frame.origin);
+    const { wraps } = this.projection;
+    const origin = this.projection.forward(...frame.origin);
     const shift = [this.origin[0] - origin[0], this.origin[1] - origin[1]];
     if (this.spare.length < FLOATS * frame.count) {
       this.spare = new Float32Array(Math.ceil(FLOATS * frame.count * 1.25));
     }
     const [old, rows] = [this.rows, this.spare];
     for (let i = 0, to = 0; i < frame.count; i += 1, to += FLOATS) {
-      const world = forward(frame.origin[0] + frame.dx[i], frame.origin[1] + frame.dy[i]);
-      const nextX = world[0] - origin[0];
-      const nextY = world[1] - origin[1];
+      const nextX = this.projection.x(frame.origin[0] + frame.dx[i]) - origin[0];
+      const nextY = this.projection.y(frame.origin[1] + frame.dy[i]) - origin[1];
       rows[to + 2] = nextX;
       rows[to + 3] = nextY;
       const known = this.table.get(frame.numbers[i]);

@@ -91,10 +91,12 @@ function drawShards(context, inner, shards, palette) {
   context.textAlign = "center";
   context.textBaseline = "middle";
   context.font = `600 11px ${shards.font}`;
-  for (const { from, to, label } of shards.spans) {
+  for (const { from, to, labels } of shards.spans) {
     const [left, right] = [Math.max(from, inner.left), Math.min(to, inner.right)];
+    const room = right - left - 22;
+    const label = labels.find((candidate) => context.measureText(candidate).width <= room);
+    if (label === undefined) continue;
     const wide = context.measureText(label).width + 14;
-    if (right - left < wide + 8) continue;
     const [x, y] = [(left + right) / 2, inner.top + 16];
     context.fillStyle = css([...palette.paper.slice(0, 3), 0.86]);
     context.beginPath();

@@ -106,7 +106,7 @@ export class Panel {
     keep(changes, shown, {
       key: (change) => `${change.at}|${change.kind}|${change.id}`,
       build: ({ kind, id }) =>
-        make("li", { className: kind }, make("span", {}, kind === "enter" ? "＋" : "−"), make("span", { className: "who" }, `${id} ${kind === "enter" ? "came" : "left"}`), make("span", { className: "far" })),
+        make("li", { className: kind }, make("span", {}, kind === "enter" ? "+" : "−"), make("span", { className: "who" }, `${id} ${kind === "enter" ? "came" : "left"}`), make("span", { className: "far" })),
       update: (item, change) => write(item.lastChild, ago(now - change.at)),
     });
   }
@@ -151,7 +151,7 @@ function metaOf(query, entry, reach, sphere, now) {
   const parts = [kind === "knn" && found >= k ? "" : `${count(found)} ${found === 1 ? "object" : "objects"}`];
   if (kind === "knn" && reach !== null) parts.push(`within ${length(reach, sphere)}`);
   const [last] = entry.changes;
-  if (last) parts.push(`${last.kind === "enter" ? "＋" : "−"}${last.id} ${ago(now - last.at)}`);
+  if (last) parts.push(`${last.kind === "enter" ? "+" : "−"}${last.id} ${ago(now - last.at)}`);
   return parts.filter((part) => part !== "").join(" · ");
 }
 

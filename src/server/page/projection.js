@@ -20,6 +20,8 @@ export function mercatorY(latitude) {
 const sphere = {
   space: "sphere",
   wraps: true,
+  x: (longitude) => longitude / 360 + 0.5,
+  y: mercatorY,
   forward: (longitude, latitude) => [longitude / 360 + 0.5, mercatorY(latitude)],
   inverse: (x, y) => [
     (x - 0.5) * 360,
@@ -30,6 +32,8 @@ const sphere = {
 const plane = {
   space: "plane",
   wraps: false,
+  x: (x) => x,
+  y: (y) => -y,
   forward: (x, y) => [x, -y],
   inverse: (x, y) => [x, -y],
 };

@@ -205,13 +205,13 @@ function drawNeighbours(painter, input) {
     const shift = projection.wraps ? Math.round(view.x - place[0]) : 0;
     const [x, y] = toScreen(view, place[0] + shift, place[1]);
     const selected = input.state.selected === query;
-    const size = Math.max(7, Math.min(12, dotSize + 3)) + (selected ? 2.5 : 0);
+    const size = Math.max(5, Math.min(12, dotSize + 3)) + (selected ? 2 : 0);
     marks.push(x, y, size, ...colourOf(query));
     const age = (now - motion.points.get(key).since) / PULSE_MS;
     if (age < 1 && !still) rings.push(x, y, size + 22 * age, ...faded(colourOf(query), 1 - age));
   }
   painter.marks(rings, { halo: [0, 0, 0, 0], hole: 2 });
-  painter.marks(marks, { halo: palette.halo, rim: 1.5 });
+  painter.marks(marks, { halo: palette.halo, rim: 1.2 });
   painter.strokes(crosses(input));
 }
 

@@ -6,10 +6,10 @@
 
 const SETTLE_MS = 900;
 
-/** How loaded a strip is: 0 like the mean, 1 three times as much, -1 a third or less. */
+/** How loaded a strip is: 0 like the mean, 1 twice as much or more, -1 half or less. */
 export function loadOf(objects, mean) {
   if (mean <= 0) return 0;
-  const ratio = Math.log(Math.max(objects, 1e-9) / mean) / Math.log(3);
+  const ratio = Math.log2(Math.max(objects, 1e-9) / mean);
   return Math.max(-1, Math.min(1, ratio));
 }
 

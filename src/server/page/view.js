@@ -91,7 +91,7 @@ export function copies(projection, view, x0, x1) {
   const [left] = toWorld(view, 0, 0);
   const [right] = toWorld(view, view.width, 0);
   const shifts = [];
-  for (let shift = Math.ceil(left - x1); shift <= Math.floor(right - x0); shift += 1) {
+  for (let shift = Math.ceil(left - x1) + 0; shift <= Math.floor(right - x0); shift += 1) {
     shifts.push(shift);
   }
   return shifts;
