@@ -284,5 +284,18 @@ test("a feed joins a text with its frame, and says when it lives", () => {
   feed.take(new ArrayBuffer(24));
   feed.take("two");
   feed.take(new ArrayBuffer(24));
+  clearTimeout(feed.timer);
   assert.deepEqual(seen, ["live", "one", "two"]);
+});
+
+test("a feed that falls silent is cut", async () => {
+  const feed = new Feed({ onPhase: () => {}, onFrame: () => {}, patience: 5 });
+  const cut = new Promise((resolve) => {
+    feed.socket = { close: resolve };
+  });
+  feed.take("text");
+  feed.take(new ArrayBuffer(24));
+  await cut;
+  assert.equal(feed.live, false);
+  clearTimeout(feed.timer);
 });

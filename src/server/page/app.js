@@ -36,7 +36,7 @@ const camera = new Camera({
   onChange: () => viewChanged(),
 });
 const panel = new Panel({ on: { select, remove }, place, colourOf: chart.colourOf });
-const popover = new Popover({ onSubmit: register, onClose: () => surface().classList.remove("asking") });
+const popover = new Popover({ onSubmit: register, onClose: () => pinAt(null) });
 const feed = new Feed({ onPhase: phaseChanged, onFrame: frameCame });
 const stream = new QueryStream({
   onAnswer: (answer) => change(states.withStreamAnswer(state, answer)),
@@ -112,6 +112,7 @@ function frameCame(text, buffer) {
   if (found && chart.frames > 1) say(`Seen together: ${found.report.objects.join(", ")}`);
   byId("empty").hidden = state.message.objects > 0;
   drawPanel();
+  chart.timed("message", performance.now() - now);
 }
 
 /** Where the objects are that queries follow; the feed knows their numbers, not their names. */
@@ -156,8 +157,13 @@ function askAt(left, top) {
   }
   const [x, y] = projection.inverse(...toWorld(camera.view, left, top));
   const at = projection.wraps ? [wrapLongitude(x), y] : [x, y];
-  surface().classList.add("asking");
+  pinAt(projection.forward(x, y));
   popover.open({ left, top, at, placeText: place(at), nearest: nearestTo(at), returnTo: surface() });
+}
+
+function pinAt(world) {
+  chart.pin = world;
+  chart.dirty = true;
 }
 
 /** The object nearest to a place, and whether it was hit; null when there is none. */

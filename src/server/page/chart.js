@@ -23,7 +23,7 @@ export class Chart {
     this.canvas = byId("picture");
     this.border = byId("neatline");
     this.colours = new Map();
-    this.times = { draw: [], decode: [] };
+    this.times = { draw: [], decode: [], message: [] };
     this.frames = 0;
     this.dotSize = 3;
     this.discs = [];
@@ -56,6 +56,8 @@ export class Chart {
     this.strips = new StripModel();
     this.places = new Map();
     this.frameAt = -Infinity;
+    this.roads = null;
+    this.pin = null;
     this.interval = 200;
     this.dirty = true;
   }
@@ -137,6 +139,7 @@ export class Chart {
     const input = { ...this.input(state, view, now), mixing };
     this.discs = discsOf(input);
     this.lines = graticule(this.projection, view);
+    this.drawPin(view);
     drawScene(this.painter, { ...input, discs: this.discs, lines: this.lines });
     this.drawTags(view, mixing);
     if (this.borderDirty) this.drawBorder(state, view);
@@ -154,7 +157,7 @@ export class Chart {
   /** Few objects are drawn as ships, many as small dots. */
   settleDots(state, view) {
     const shown = Math.max(1, state.message?.shown ?? 1);
-    const wanted = Math.max(1.8, Math.min(11, 0.36 * Math.sqrt((view.width * view.height) / shown)));
+    const wanted = Math.max(1.8, Math.min(15, 0.36 * Math.sqrt((view.width * view.height) / shown)));
     const part = this.still() || this.frames < 2 ? 1 : 0.15;
     this.dotSize += (wanted - this.dotSize) * part;
   }
@@ -187,6 +190,16 @@ export class Chart {
     byId("scale-bar").style.width = `${bar.pixels}px`;
   }
 
+  /** The place that the form asks about. */
+  drawPin(view) {
+    const pin = byId("pin");
+    pin.hidden = this.pin == null;
+    if (this.pin == null) return;
+    const shift = this.projection.wraps ? Math.round(view.x - this.pin[0]) : 0;
+    const [x, y] = toScreen(view, this.pin[0] + shift, this.pin[1]);
+    pin.style.transform = `translate(${x.toFixed(1)}px, ${y.toFixed(1)}px)`;
+  }
+
   /** The names of the queries beside their middles. */
   drawTags(view, mixing) {
     const tags = byId("tags");
@@ -213,7 +226,7 @@ export class Chart {
       frames: this.frames,
       highlighted: this.neighbours.map(({ query, id, at }) => ({ query, id, at })),
       discs: this.discs.map(({ query, radius: reach }) => ({ query: query.id, radius: reach ?? null })),
-      times: { draw: percentiles(this.times.draw), decode: percentiles(this.times.decode) },
+      times: Object.fromEntries(Object.entries(this.times).map(([kind, times]) => [kind, percentiles(times)])),
     };
   }
 }

@@ -33,8 +33,8 @@ uniform float rim, ship, hole;
 out vec4 fragment;
 float hull(vec2 at, float radius) {
   vec2 along = vec2(abs(dot(at, vec2(-heading.y, heading.x))), dot(at, heading));
-  float side = dot(along - vec2(0, radius), normalize(vec2(1.0, 0.36)));
-  return max(side, -along.y - radius * 0.8);
+  float side = dot(along - vec2(0, radius), normalize(vec2(1.0, 0.42)));
+  return max(max(side, along.x - radius * 0.56), -along.y - radius * 0.85);
 }
 void main() {
   vec2 at = (gl_PointCoord - 0.5) * (extent + 2.0);

@@ -1,5 +1,8 @@
 // The server: requests, the feed of the map, the stream of one query.
 
+/** A feed that is silent for so long is cut, and opened anew. */
+const PATIENCE_MS = 8000;
+
 /** The pause before the n-th attempt to reconnect, in milliseconds: half a second, doubling. */
 export function pauseAfter(attempt) {
   return Math.min(30_000, 500 * 2 ** Math.min(attempt, 16));
@@ -51,7 +54,8 @@ export function pathTo(kind, id, rest = "") {
  * asked last. A text message waits for the frame that belongs to it.
  */
 export class Feed {
-  constructor({ onPhase, onFrame }) {
+  constructor({ onPhase, onFrame, patience = PATIENCE_MS }) {
+    this.patience = patience;
     this.onPhase = onPhase;
     this.onFrame = onFrame;
     this.attempt = 0;
@@ -85,10 +89,20 @@ export class Feed {
     this.attempt = 0;
     const text = this.text;
     this.text = null;
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.abandon(), this.patience);
     this.onFrame(text, data);
   }
 
+  /** Leaves a silent connection at once; its own end could take minutes. */
+  abandon() {
+    if (this.socket) this.socket.onclose = null;
+    this.socket?.close();
+    this.wait();
+  }
+
   wait() {
+    clearTimeout(this.timer);
     this.live = false;
     this.text = null;
     const pause = pauseAfter(this.attempt);

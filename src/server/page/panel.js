@@ -76,7 +76,9 @@ export class Panel {
     row.classList.toggle("selected", selected);
     find("choose").setAttribute("aria-expanded", String(selected));
     find("swatch").style.background = css(this.colourOf(query.id));
-    write(find("words"), inWords(query, this.place, (value) => length(value, sphere)));
+    const words = inWords(query, this.place, (value) => length(value, sphere));
+    write(find("words"), words);
+    find("words").title = words;
     write(find("meta"), metaOf(query, entry, radius(state, query), sphere, now));
     row.classList.toggle("changed", entry?.changedAt != null && now - entry.changedAt < 1500);
     const detail = find("detail");

@@ -213,6 +213,16 @@ function drawNeighbours(painter, input) {
   painter.marks(rings, { halo: [0, 0, 0, 0], hole: 2 });
   painter.marks(marks, { halo: palette.halo, rim: 1.2 });
   painter.strokes(crosses(input));
+  for (const disc of input.discs) drawFollowed(painter, input, disc);
+}
+
+/** The object that a query follows: its colours turned over. */
+function drawFollowed(painter, { view, projection, palette, dotSize }, { query, middle, colour }) {
+  if (!middle || question(query).object === undefined) return;
+  const shift = projection.wraps ? Math.round(view.x - middle[0]) : 0;
+  const [x, y] = toScreen(view, middle[0] + shift, middle[1]);
+  const size = Math.max(8, Math.min(14, dotSize + 4));
+  painter.marks([x, y, size, ...palette.halo.slice(0, 3), 1], { halo: colour, rim: 2.5 });
 }
 
 function crosses({ view, projection, discs }) {
