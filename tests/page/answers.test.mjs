@@ -14,6 +14,7 @@ import {
 import { loadColour, loadTint, parseColour } from "../../src/server/page/palette.js";
 import * as states from "../../src/server/page/state.js";
 import { StripModel, ease, loadOf, summary } from "../../src/server/page/strips.js";
+import { withRoom } from "../../src/server/page/tags.js";
 
 const objects = (...ids) => ids.map((id, i) => ({ id, distance: 10 * (i + 1), at: [i, i] }));
 const idsOf = (answer) => answer.objects.map(({ id }) => id);
@@ -298,4 +299,8 @@ test("a feed that falls silent is cut", async () => {
   await cut;
   assert.equal(feed.live, false);
   clearTimeout(feed.timer);
+});
+
+test("names that would meet give way to the first", () => {
+  assert.deepEqual(withRoom([[0, 0, 50], [40, 10, 50], [40, 30, 50], [60, 0, 10]]), [true, false, true, true]);
 });

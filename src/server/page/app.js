@@ -3,7 +3,7 @@
 import { freeName, inWords, knnQuery, question } from "./answers.js";
 import { Camera } from "./camera.js";
 import { Chart } from "./chart.js";
-import { byId, write } from "./dom.js";
+import { byId, make, write } from "./dom.js";
 import { Feed, QueryStream, bytes, pathTo, request } from "./link.js";
 import { ago, degreeLabel, length, plainLabel } from "./nice.js";
 import { Panel } from "./panel.js";
@@ -18,11 +18,15 @@ const FOLLOWED_MAX = 10;
 const HIT_PIXELS = 14;
 const ASK_PAUSE_MS = 90;
 const LIST_PAUSE_MS = 4000;
+const MISSING_PAUSE_MS = 5000;
+const FOUND_MS = 7000;
 
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 let state = states.initial();
 let projection = projectionOf(state.space);
 let fitted = false;
+/** The frame that came last and is not taken yet. */
+let waiting = null;
 /** The followed object that the view goes along with: its query, and where it was drawn last. */
 let riding = null;
 
@@ -37,7 +41,7 @@ const camera = new Camera({
 });
 const panel = new Panel({ on: { select, remove }, place, colourOf: chart.colourOf });
 const popover = new Popover({ onSubmit: register, onClose: () => pinAt(null) });
-const feed = new Feed({ onPhase: phaseChanged, onFrame: frameCame });
+const feed = new Feed({ onPhase: phaseChanged, onFrame: (text, buffer) => (waiting = { text, buffer }) });
 const stream = new QueryStream({
   onAnswer: (answer) => change(states.withStreamAnswer(state, answer)),
   onDelta: (delta) => change(states.withStreamDelta(state, delta, performance.now())),
@@ -101,7 +105,11 @@ function phaseChanged(phase, retryAt) {
   drawPhase();
 }
 
-function frameCame(text, buffer) {
+/** Takes the newest frame. A page that is slow or hidden leaves out those before it. */
+function takeFrame() {
+  if (waiting === null) return;
+  const { text, buffer } = waiting;
+  waiting = null;
   const now = performance.now();
   const known = new Set(state.reports.map(({ key }) => key));
   change(states.withMessage(state, JSON.parse(text), now));
@@ -109,10 +117,23 @@ function frameCame(text, buffer) {
   followObjects();
   if (!fitted && state.message.objects > 0 && chart.frames % 5 === 1) load();
   const found = state.reports.find(({ key }) => !known.has(key));
-  if (found && chart.frames > 1) say(`Seen together: ${found.report.objects.join(", ")}`);
+  if (found && chart.frames > 1) showFound(found.report);
   byId("empty").hidden = state.message.objects > 0;
   drawPanel();
   chart.timed("message", performance.now() - now);
+}
+
+/** A found co-occurrence shows itself on the chart for some seconds. */
+let foundTimer = null;
+function showFound({ objects, occurrences }) {
+  const text = `${objects.join(", ")} at ${occurrences.length} places`;
+  const note = byId("found");
+  note.hidden = true;
+  note.replaceChildren("Seen together: ", make("b", {}, text));
+  requestAnimationFrame(() => (note.hidden = false));
+  clearTimeout(foundTimer);
+  foundTimer = setTimeout(() => (note.hidden = true), FOUND_MS);
+  say(`Seen together: ${text}`);
 }
 
 /** Where the objects are that queries follow; the feed knows their numbers, not their names. */
@@ -123,8 +144,11 @@ function followObjects() {
     underway.add(query);
     request("GET", pathTo("objects", object))
       .then(({ at }) => chart.place(query, at))
-      .catch(() => chart.places.delete(query))
-      .finally(() => underway.delete(query));
+      .then(() => underway.delete(query))
+      .catch(() => {
+        chart.places.delete(query);
+        setTimeout(() => underway.delete(query), MISSING_PAUSE_MS);
+      });
   }
 }
 
@@ -260,7 +284,8 @@ function drawPhase() {
   const notice = byId("notice");
   notice.hidden = phase === "live" || (phase === "connecting" && feed.attempt === 0);
   const seconds = Math.max(1, Math.ceil((retryAt - Date.now()) / 1000));
-  const last = chart.frames > 0 ? ` The chart shows what was known ${ago(performance.now() - chart.frameAt)}.` : "";
+  const age = performance.now() - chart.frameAt;
+  const last = chart.frames > 0 && age > 2000 ? ` The chart shows what was known ${ago(age)}.` : "";
   const next = phase === "waiting" ? `Trying again in ${seconds} s.` : "Trying again.";
   write(byId("notice-text"), `The server does not answer. ${next}${last}`);
 }
@@ -318,6 +343,7 @@ function ride(now) {
 }
 
 function loop(now) {
+  takeFrame();
   ride(now);
   camera.advance(now);
   chart.draw(state, camera.view, now);

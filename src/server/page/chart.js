@@ -3,16 +3,17 @@
 // The picture is drawn by the graphics card up to sixty times a second, but only while something
 // moves; the border and the names are laid over it when the view changes.
 
-import { byId, make, sharpen, write } from "./dom.js";
+import { byId, sharpen, write } from "./dom.js";
 import { decodeFrame, decodeRoads, Fleet, Motion } from "./frame.js";
 import { contextOf, Painter } from "./gl.js";
 import { graticule } from "./graticule.js";
-import { count, length, scaleBar } from "./nice.js";
+import { length, scaleBar } from "./nice.js";
 import { drawNeatline, marginOf } from "./neatline.js";
-import { QUERY_COLOURS, css, readPalette } from "./palette.js";
-import { discsOf, drawScene, keyToScreen } from "./scene.js";
+import { QUERY_COLOURS, readPalette } from "./palette.js";
+import { discsOf, drawScene } from "./scene.js";
 import { followed, neighbours, radius } from "./state.js";
 import { StripModel } from "./strips.js";
+import { drawShardNames, drawTags } from "./tags.js";
 import { toScreen, unitsPerPixel } from "./view.js";
 
 const SAMPLES = 600;
@@ -106,7 +107,6 @@ export class Chart {
     }
     this.frameAt = now;
     this.frames += 1;
-    this.borderDirty = true;
     this.dirty = true;
     this.timed("decode", performance.now() - since);
   }
@@ -141,8 +141,9 @@ export class Chart {
     this.lines = graticule(this.projection, view);
     this.drawPin(view);
     drawScene(this.painter, { ...input, discs: this.discs, lines: this.lines });
-    this.drawTags(view, mixing);
-    if (this.borderDirty) this.drawBorder(state, view);
+    drawTags(byId("tags"), { projection: this.projection, view, discs: this.discs });
+    drawShardNames(byId("shard-names"), { projection: this.projection, view, shards: state.message?.shards ?? [] });
+    if (this.borderDirty) this.drawBorder(view);
     this.timed("draw", performance.now() - since);
     return true;
   }
@@ -174,16 +175,11 @@ export class Chart {
     this.dirty = true;
   }
 
-  drawBorder(state, view) {
+  drawBorder(view) {
     this.borderDirty = false;
     const context = sharpen(this.border, view.width, view.height);
-    const spans = (state.message?.shards ?? []).map((shard, i) => ({
-      from: keyToScreen(this.projection, view, shard.from, -1),
-      to: keyToScreen(this.projection, view, shard.to, 1),
-      labels: [`shard ${i} · ${count(shard.objects)}`, `shard ${i}`, String(i)],
-    }));
     const drawn = { ...view, font: this.font };
-    drawNeatline(context, drawn, this.lines, this.palette, { spans, font: this.font });
+    drawNeatline(context, drawn, this.lines, this.palette);
     document.documentElement.style.setProperty("--margin", `${marginOf(view.width)}px`);
     const bar = scaleBar(unitsPerPixel(this.projection, view), Math.min(120, view.width / 4));
     write(byId("scale-label"), length(bar.value, this.projection.wraps));
@@ -198,25 +194,6 @@ export class Chart {
     const shift = this.projection.wraps ? Math.round(view.x - this.pin[0]) : 0;
     const [x, y] = toScreen(view, this.pin[0] + shift, this.pin[1]);
     pin.style.transform = `translate(${x.toFixed(1)}px, ${y.toFixed(1)}px)`;
-  }
-
-  /** The names of the queries beside their middles. */
-  drawTags(view, mixing) {
-    const tags = byId("tags");
-    const few = this.discs.filter((disc) => disc.middle && (disc.selected || this.discs.length <= 24));
-    while (tags.children.length < few.length) tags.append(make("span", { className: "tag" }));
-    [...tags.children].forEach((tag, i) => {
-      const disc = few[i];
-      tag.hidden = !disc;
-      if (!disc) return;
-      const shift = this.projection.wraps ? Math.round(view.x - disc.middle[0]) : 0;
-      const [x, y] = toScreen(view, disc.middle[0] + shift, disc.middle[1]);
-      write(tag, disc.query.id);
-      tag.style.transform = `translate(${(x + 10).toFixed(1)}px, ${(y - 24).toFixed(1)}px)`;
-      tag.style.setProperty("--colour", css(disc.colour));
-      tag.classList.toggle("selected", disc.selected);
-    });
-    return mixing;
   }
 
   /** What tests and curious readers may look at. */

@@ -1,6 +1,6 @@
 // The border of the chart: a paper margin with the scale of the graticule in light and dark
-// cells, its numbers, and the names of the shards along the top. A flat canvas over the map,
-// drawn only when the view, the shards or the colours change.
+// cells and its numbers. A flat canvas over the map, drawn only when the view or the colours
+// change.
 
 import { css } from "./palette.js";
 
@@ -12,12 +12,11 @@ export function marginOf(width) {
 }
 
 /** Draws the border on a canvas context whose unit is a CSS pixel. */
-export function drawNeatline(context, view, lines, palette, shards) {
+export function drawNeatline(context, view, lines, palette) {
   const { width, height } = view;
   const margin = marginOf(width);
   const inner = { left: margin, top: margin, right: width - margin, bottom: height - margin };
   context.clearRect(0, 0, width, height);
-  drawShards(context, inner, shards, palette);
   context.fillStyle = css(palette.paper);
   for (const [x, y, w, h] of sides(width, height, margin)) context.fillRect(x, y, w, h);
   drawCells(context, lines, inner, palette);
@@ -84,25 +83,4 @@ function turned(context, label, x, y, direction) {
   context.rotate((direction * Math.PI) / 2);
   context.fillText(label, 0, 0);
   context.restore();
-}
-
-/** The shards' names stand at the top between their borders, where there is room. */
-function drawShards(context, inner, shards, palette) {
-  context.textAlign = "center";
-  context.textBaseline = "middle";
-  context.font = `600 11px ${shards.font}`;
-  for (const { from, to, labels } of shards.spans) {
-    const [left, right] = [Math.max(from, inner.left), Math.min(to, inner.right)];
-    const room = right - left - 22;
-    const label = labels.find((candidate) => context.measureText(candidate).width <= room);
-    if (label === undefined) continue;
-    const wide = context.measureText(label).width + 14;
-    const [x, y] = [(left + right) / 2, inner.top + 16];
-    context.fillStyle = css([...palette.paper.slice(0, 3), 0.86]);
-    context.beginPath();
-    context.roundRect(x - wide / 2, y - 9, wide, 18, 9);
-    context.fill();
-    context.fillStyle = css(palette.shard);
-    context.fillText(label, x, y + 0.5);
-  }
 }
