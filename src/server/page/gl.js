@@ -1,6 +1,6 @@
 // What the graphics card does: points that move, lines with a width, filled shapes.
 //
-// Three programs. Positions are 32-bit floats relative to an origin near the view; scale and
+// Four programs. Positions are 32-bit floats relative to an origin near the view; scale and
 // offset to pixels are uniforms, computed in 64 bits. Colours are premultiplied.
 
 const POINTS_VERTEX = `#version 300 es
@@ -17,7 +17,7 @@ void main() {
   vec2 at = mix(place.xy, place.zw, mixing) * scale + offset;
   gl_Position = vec4(at / viewport * vec2(2, -2) + vec2(-1, 1), 0, 1);
   extent = size * factor * pixels;
-  gl_PointSize = extent + 2.0;
+  gl_PointSize = extent + 1.0;
   tint = colour;
   float far = length(course);
   heading = far > 0.0 ? course / far : vec2(0);
@@ -37,7 +37,7 @@ float hull(vec2 at, float radius) {
   return max(max(side, along.x - radius * 0.56), -along.y - radius * 0.85);
 }
 void main() {
-  vec2 at = (gl_PointCoord - 0.5) * (extent + 2.0);
+  vec2 at = (gl_PointCoord - 0.5) * (extent + 1.0);
   float radius = extent * 0.5;
   float away = ship > 0.5 && heading != vec2(0) ? hull(at, radius) : length(at) - radius * (1.0 - 0.3 * ship);
   float cover = clamp(0.5 - away, 0.0, 1.0);
@@ -95,6 +95,18 @@ in vec4 tint;
 out vec4 fragment;
 void main() { fragment = vec4(tint.rgb, 1) * tint.a; }`;
 
+const LAYER_VERTEX = `#version 300 es
+void main() {
+  vec2 corner = vec2(gl_VertexID & 1, gl_VertexID >> 1);
+  gl_Position = vec4(corner * 4.0 - 1.0, 0, 1);
+}`;
+
+const LAYER_FRAGMENT = `#version 300 es
+precision highp float;
+uniform sampler2D picture;
+out vec4 fragment;
+void main() { fragment = texelFetch(picture, ivec2(gl_FragCoord.xy), 0); }`;
+
 /** The WebGL2 context of a canvas, or null. */
 export function contextOf(canvas) {
   return canvas.getContext("webgl2", { alpha: false, antialias: false, stencil: true, depth: false });
@@ -106,6 +118,8 @@ export class Painter {
     this.points = program(gl, POINTS_VERTEX, POINTS_FRAGMENT);
     this.lines = program(gl, LINES_VERTEX, LINES_FRAGMENT);
     this.shapes = program(gl, SHAPES_VERTEX, SHAPES_FRAGMENT);
+    this.layers = program(gl, LAYER_VERTEX, LAYER_FRAGMENT);
+    this.kept = { key: null, size: [0, 0], texture: gl.createTexture(), frame: gl.createFramebuffer() };
     this.scratch = gl.createBuffer();
     gl.enable(gl.BLEND);
     gl.blendFunc(gl.ONE, gl.ONE_MINUS_SRC_ALPHA);
@@ -126,6 +140,39 @@ export class Painter {
     gl.viewport(0, 0, ...this.size);
     gl.clearColor(ground[0], ground[1], ground[2], 1);
     gl.clear(gl.COLOR_BUFFER_BIT | gl.STENCIL_BUFFER_BIT);
+  }
+
+  /**
+   * Shows what `paint` draws. It is drawn into a picture of its own, and anew only when `key` is
+   * another one or the screen has another size.
+   */
+  layer(key, paint) {
+    const { gl, kept } = this;
+    gl.bindTexture(gl.TEXTURE_2D, kept.texture);
+    const sameSize = kept.size[0] === this.size[0] && kept.size[1] === this.size[1];
+    if (!sameSize || kept.key !== key) {
+      if (!sameSize) this.resizeLayer();
+      kept.key = key;
+      gl.bindFramebuffer(gl.FRAMEBUFFER, kept.frame);
+      gl.clearColor(0, 0, 0, 0);
+      gl.clear(gl.COLOR_BUFFER_BIT);
+      paint();
+      gl.bindFramebuffer(gl.FRAMEBUFFER, null);
+    }
+    gl.useProgram(this.layers.handle);
+    for (const index of [0, 1, 2]) gl.disableVertexAttribArray(index);
+    gl.drawArrays(gl.TRIANGLES, 0, 3);
+  }
+
+  resizeLayer() {
+    const { gl, kept } = this;
+    kept.size = [...this.size];
+    gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA, ...kept.size, 0, gl.RGBA, gl.UNSIGNED_BYTE, null);
+    gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_MIN_FILTER, gl.NEAREST);
+    gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_MAG_FILTER, gl.NEAREST);
+    gl.bindFramebuffer(gl.FRAMEBUFFER, kept.frame);
+    gl.framebufferTexture2D(gl.FRAMEBUFFER, gl.COLOR_ATTACHMENT0, gl.TEXTURE_2D, kept.texture, 0);
+    gl.bindFramebuffer(gl.FRAMEBUFFER, null);
   }
 
   use({ handle, at }, place) {

@@ -119,7 +119,7 @@ export class Panel {
     const { mean, fullest } = summary(strips);
     write(byId("strips-count"), strips.length > 0 ? `${count(strips.length)} in ${count(shards.length)}` : "");
     const text = strips.length > 0
-      ? `${short(mean)} objects a strip, the fullest ${fullest.toFixed(2)} × that. Since you look: ${model.splits} cuts made, ${model.merges} taken back.`
+      ? `${short(mean)} objects a strip, the fullest ${fullest.toFixed(2)} × that. Since you look: splits ${count(model.splits)}, merges ${count(model.merges)}.`
       : "";
     write(byId("strips-hint"), text);
     profile(byId("profile"), strips, mean, fullest, palette);

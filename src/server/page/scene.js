@@ -80,6 +80,11 @@ function drawLines(painter, { view, palette, lines }) {
 
 function drawRoads(painter, { view, projection, palette, roads }) {
   if (!roads) return;
+  const key = [view.x, view.y, view.scale, ...palette.road, roads.count].join();
+  painter.layer(key, () => paintRoads(painter, view, projection, palette, roads));
+}
+
+function paintRoads(painter, view, projection, palette, roads) {
   const metres = unitsPerPixel(projection, view);
   const width = Math.max(0.6, Math.min(7, (projection.wraps ? 9 : 0) / metres));
   for (const shift of copies(projection, view, roads.origin[0] - 0.2, roads.origin[0] + 0.2)) {
