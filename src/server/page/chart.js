@@ -27,6 +27,7 @@ export class Chart {
     this.times = { draw: [], decode: [], message: [] };
     this.frames = 0;
     this.dotSize = 3;
+    this.settledAt = 0;
     this.discs = [];
     this.neighbours = [];
     this.readColours();
@@ -159,8 +160,10 @@ export class Chart {
   settleDots(state, view) {
     const shown = Math.max(1, state.message?.shown ?? 1);
     const wanted = Math.max(1.8, Math.min(15, 0.36 * Math.sqrt((view.width * view.height) / shown)));
-    const part = this.still() || this.frames < 2 ? 1 : 0.15;
+    const now = performance.now();
+    const part = this.still() || this.frames < 2 ? 1 : 1 - Math.exp((this.settledAt - now) / 120);
     this.dotSize += (wanted - this.dotSize) * part;
+    this.settledAt = now;
   }
 
   resize(width, height) {

@@ -204,12 +204,14 @@ function drawFleet(painter, { view, projection, palette, fleet, fleetBuffer, mix
 function drawNeighbours(painter, input) {
   const { view, projection, palette, neighbours, mixing, motion, now, dotSize, colourOf, still } = input;
   const [marks, rings] = [[], []];
-  for (const { key, query } of neighbours) {
+  const chosen = input.state.selected;
+  const inOrder = [...neighbours].sort((a, b) => (a.query === chosen) - (b.query === chosen));
+  for (const { key, query } of inOrder) {
     const place = motion.at(key, mixing);
     if (!place) continue;
     const shift = projection.wraps ? Math.round(view.x - place[0]) : 0;
     const [x, y] = toScreen(view, place[0] + shift, place[1]);
-    const selected = input.state.selected === query;
+    const selected = chosen === query;
     const size = Math.max(5, Math.min(12, dotSize + 3)) + (selected ? 2 : 0);
     marks.push(x, y, size, ...colourOf(query));
     const age = (now - motion.points.get(key).since) / PULSE_MS;
