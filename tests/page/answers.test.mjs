@@ -124,7 +124,19 @@ test("a removed query takes its answer and the choice with it", () => {
   assert.equal(state.selected, null);
   assert.equal(state.answers.size, 0);
   assert.equal(states.withSelected(state, "gone").selected, null);
-  assert.deepEqual(states.withQuery(state, knnQuery("r", 1, { at: [0, 0] })).queries.map(({ id }) => id), ["p", "r"]);
+  assert.deepEqual(states.withQuery(state, knnQuery("r", 1, { at: [0, 0] })).queries.map(({ id }) => id), ["r", "p"]);
+});
+
+test("of a long list the page's own queries are kept", () => {
+  const [p, q, r] = ["p", "q", "r"].map((id) => knnQuery(id, 1, { at: [0, 0] }));
+  const state = states.withQuery(states.withQueries(states.initial(), [p, q], 9), r);
+  assert.equal(state.total, 10);
+  const partial = states.withQueries(state, [p], 10);
+  assert.deepEqual(partial.queries.map(({ id }) => id), ["r", "p"]);
+  assert.equal(partial.total, 10);
+  assert.deepEqual(states.withQueries(state, [p]).queries.map(({ id }) => id), ["p"]);
+  const without = states.withQueries(states.withoutQuery(state, "r"), [p], 9);
+  assert.deepEqual(without.queries.map(({ id }) => id), ["p"]);
 });
 
 test("a watched query's changes come by its stream, once", () => {

@@ -106,6 +106,14 @@ test("a frame of 50 000 objects fits, and a smaller one after it", () => {
   near(fleet.at(27, 1), projectionOf("sphere").forward(116 + 9e-6, 39.9), 1e-9);
 });
 
+test("bounds hold all objects but a few outliers", () => {
+  const fleet = new Fleet(projectionOf("plane"));
+  assert.equal(fleet.bounds(), null);
+  const many = Array.from({ length: 1000 }, (_, i) => [i, i % 10, i % 7]);
+  fleet.advance(decodeFrame(frameOf([0, 0], [...many, [5000, 9e6, -9e6]])), 1);
+  near(fleet.bounds(), [0, 0, 9, 6]);
+});
+
 test("named points move like objects and remember since when they are there", () => {
   const motion = new Motion(false);
   motion.advance([["a", 0, 0]], 1, 100);

@@ -11,7 +11,7 @@ import { Popover } from "./popover.js";
 import { areaRings, circle, distance, projectionOf, wrapLongitude } from "./projection.js";
 import * as states from "./state.js";
 import { theme } from "./theme.js";
-import { boxOf, toScreen, toWorld, unitsPerPixel } from "./view.js";
+import { boxOf, toScreen, toWorld, unitsPerPixel, wholeOf } from "./view.js";
 
 const OBJECTS_MAX = 50_000;
 const FOLLOWED_MAX = 10;
@@ -69,7 +69,7 @@ async function load() {
       projection = projectionOf(server.space);
       chart.over(projection);
       camera.over(projection, server.bounds);
-      fitted = server.bounds !== null;
+      fitted = server.bounds != null;
     }
     change(states.withServer(state, server));
     fitOnce(server.bounds);
@@ -85,11 +85,12 @@ function fitOnce(bounds) {
   fitted = true;
   camera.extent = bounds;
   camera.show(bounds);
+  ask();
 }
 
 async function loadQueries() {
-  const { queries } = await request("GET", "/v1/queries");
-  change(states.withQueries(state, queries));
+  const { queries, total } = await request("GET", "/v1/queries?limit=1000");
+  change(states.withQueries(state, queries, total));
   if (state.selected === null) stream.watch(null);
 }
 
@@ -115,7 +116,7 @@ function takeFrame() {
   change(states.withMessage(state, JSON.parse(text), now));
   chart.take(buffer, state, now);
   followObjects();
-  if (!fitted && state.message.objects > 0 && chart.frames % 5 === 1) load();
+  fitOnce(chart.fleet.bounds());
   const found = state.reports.find(({ key }) => !known.has(key));
   if (found && chart.frames > 1) showFound(found.report);
   byId("empty").hidden = state.message.objects > 0;
@@ -156,7 +157,8 @@ let askTimer = null;
 function ask() {
   askTimer ??= setTimeout(() => {
     askTimer = null;
-    feed.ask({ view: boxOf(projection, camera.view), max: OBJECTS_MAX, queries: states.asked(state) });
+    const view = fitted ? boxOf(projection, camera.view) : wholeOf(projection);
+    feed.ask({ view, max: OBJECTS_MAX, queries: states.asked(state) });
   }, ASK_PAUSE_MS);
 }
 
@@ -305,7 +307,7 @@ function say(text) {
 function wire() {
   byId("zoom-in").addEventListener("click", () => camera.zoom(1.8));
   byId("zoom-out").addEventListener("click", () => camera.zoom(1 / 1.8));
-  byId("zoom-fit").addEventListener("click", () => camera.show(state.server?.bounds ?? camera.extent));
+  byId("zoom-fit").addEventListener("click", () => camera.show(camera.extent));
   byId("add").addEventListener("click", () => askAt(camera.view.width / 2, camera.view.height / 2));
   byId("retry").addEventListener("click", () => feed.open());
   byId("filter").addEventListener("input", ({ target }) => {

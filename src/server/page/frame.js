@@ -129,6 +129,20 @@ export class Fleet {
     this.count = frame.count;
   }
 
+  /** The bounds [west, south, east, north] that hold all but the outermost hundredths. */
+  bounds() {
+    const side = (axis) => {
+      const values = new Float64Array(this.count);
+      for (let row = 0; row < this.count; row += 1) values[row] = this.origin[axis] + this.rows[FLOATS * row + 2 + axis];
+      values.sort();
+      const cut = Math.floor(this.count * 0.005);
+      return [values[cut], values[this.count - 1 - cut]];
+    };
+    if (this.count === 0) return null;
+    const [[left, right], [top, bottom]] = [side(0), side(1)];
+    return [...this.projection.inverse(left, bottom), ...this.projection.inverse(right, top)];
+  }
+
   /** Where an object is drawn, in world coordinates, or null. */
   at(number, mix) {
     const row = this.table.get(number);

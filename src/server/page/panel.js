@@ -35,10 +35,10 @@ export class Panel {
 
   queries(state, now) {
     const shown = listed(state);
-    write(byId("queries-count"), state.queries.length > 0 ? count(state.queries.length) : "");
+    write(byId("queries-count"), state.total > 0 ? count(state.total) : "");
     byId("filter").hidden = state.queries.length <= 12 && state.filter === "";
     byId("queries-hint").hidden = state.queries.length > 0;
-    const hidden = state.queries.length - shown.length;
+    const hidden = state.total - shown.length;
     byId("queries-more").hidden = hidden === 0;
     write(byId("queries-more"), `${count(hidden)} more ${state.filter === "" ? "are registered" : "do not match"}`);
     keep(byId("queries"), shown, {

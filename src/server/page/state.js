@@ -16,9 +16,10 @@ export function initial() {
     phase: "connecting",
     retryAt: 0,
     space: "sphere",
-    epochMs: 0,
     server: null,
     queries: [],
+    total: 0,
+    own: new Set(),
     filter: "",
     answers: new Map(),
     selected: null,
@@ -35,23 +36,40 @@ export function withPhase(state, phase, retryAt = 0) {
 
 /** What `GET /v1/state` told. */
 export function withServer(state, server) {
-  return { ...state, server, space: server.space, epochMs: server.epoch_ms };
+  return { ...state, server, space: server.space };
 }
 
-/** The list of queries; what is no longer in it is forgotten. */
-export function withQueries(state, queries) {
+/**
+ * The list of queries; what is no longer in it is forgotten. Of a long list the server sends a
+ * part and says how many there are in all; then those that this page made are kept.
+ */
+export function withQueries(state, queries, total = queries.length) {
+  if (total > queries.length) {
+    const sent = new Set(queries.map(({ id }) => id));
+    queries = [...state.queries.filter(({ id }) => state.own.has(id) && !sent.has(id)), ...queries];
+  }
+  return { ...keepOnly(state, queries), total: Math.max(total, queries.length) };
+}
+
+function keepOnly(state, queries) {
   const ids = new Set(queries.map((query) => query.id));
   const answers = new Map([...state.answers].filter(([id]) => ids.has(id)));
   const selected = ids.has(state.selected) ? state.selected : null;
   return { ...state, queries, answers, selected };
 }
 
+/** A query that this page made; it stands first. */
 export function withQuery(state, query) {
-  return withQueries(state, [...state.queries.filter(({ id }) => id !== query.id), query]);
+  const others = state.queries.filter(({ id }) => id !== query.id);
+  const next = keepOnly(state, [query, ...others]);
+  return { ...next, own: new Set(state.own).add(query.id), total: state.total + 1 };
 }
 
 export function withoutQuery(state, id) {
-  return withQueries(state, state.queries.filter((query) => query.id !== id));
+  const own = new Set(state.own);
+  own.delete(id);
+  const next = keepOnly(state, state.queries.filter((query) => query.id !== id));
+  return { ...next, own, total: Math.max(0, state.total - 1) };
 }
 
 export function withSelected(state, id) {

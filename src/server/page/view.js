@@ -3,6 +3,8 @@
 // A view is {x, y, scale, width, height}: the world point in the middle, pixels per world unit,
 // and the size of the screen in CSS pixels.
 
+import { EARTH_RADIUS, wrapLongitude } from "./projection.js";
+
 /** Where a world point is on the screen. */
 export function toScreen(view, x, y) {
   return [
@@ -66,18 +68,24 @@ export function fit(projection, size, bounds, limits, margin = 0.08) {
   return confine(projection, view);
 }
 
-/** The box [west, south, east, north] that the screen shows, as the server wants it. */
+/**
+ * The box [west, south, east, north] that the screen shows, as the server wants it: over the
+ * antimeridian west is greater than east.
+ */
 export function boxOf(projection, view) {
   const [left, top] = toWorld(view, 0, 0);
   const [right, bottom] = toWorld(view, view.width, view.height);
   const clamp = projection.wraps ? (y) => Math.max(0, Math.min(1, y)) : (y) => y;
   const [west, north] = projection.inverse(left, clamp(top));
   const [east, south] = projection.inverse(right, clamp(bottom));
-  // A box across the antimeridian is the whole belt: right for any server.
-  if (projection.wraps && (west < -180 || east > 180)) {
-    return [-180, latitude(south), 180, latitude(north)];
-  }
-  return projection.wraps ? [west, latitude(south), east, latitude(north)] : [west, south, east, north];
+  if (!projection.wraps) return [west, south, east, north];
+  const sides = east - west >= 360 ? [-180, 180] : [wrapLongitude(west), wrapLongitude(east)];
+  return [sides[0], latitude(south), sides[1], latitude(north)];
+}
+
+/** The box that has all of a space in it, before it is known where its objects are. */
+export function wholeOf(projection) {
+  return projection.wraps ? [-180, -90, 180, 90] : [-1e12, -1e12, 1e12, 1e12];
 }
 
 /** What is beyond the end of the projection belongs to its last line. */
@@ -101,7 +109,7 @@ export function copies(projection, view, x0, x1) {
 export function unitsPerPixel(projection, view) {
   if (!projection.wraps) return 1 / view.scale;
   const [, lat] = projection.inverse(view.x, view.y);
-  return (2 * Math.PI * 6371008.8 * Math.cos((lat * Math.PI) / 180)) / view.scale;
+  return (2 * Math.PI * EARTH_RADIUS * Math.cos((lat * Math.PI) / 180)) / view.scale;
 }
 
 /** A view part of the way between two: scale in proportion, so that zooming looks even. */
