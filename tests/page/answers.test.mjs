@@ -134,6 +134,8 @@ test("of a long list the page's own queries are kept", () => {
   const partial = states.withQueries(state, [p], 10);
   assert.deepEqual(partial.queries.map(({ id }) => id), ["r", "p"]);
   assert.equal(partial.total, 10);
+  const newer = states.withQuery(state, knnQuery("a", 1, { object: "x" }));
+  assert.deepEqual(states.withQueries(newer, [p, q, r, newer.queries[0]]).queries.map(({ id }) => id), ["a", "r", "p", "q"]);
   assert.deepEqual(states.withQueries(state, [p]).queries.map(({ id }) => id), ["p"]);
   const without = states.withQueries(states.withoutQuery(state, "r"), [p], 9);
   assert.deepEqual(without.queries.map(({ id }) => id), ["p"]);
@@ -166,6 +168,9 @@ test("the feed is asked for the chosen query first, and for fifty at most", () =
   assert.deepEqual(states.listed(states.withFilter(follow, "TRUCK")).map(({ id }) => id), ["f"]);
   const answered = states.withMessage(follow, message([{ query: "f", objects: [] }]), 1);
   assert.deepEqual(states.followed(answered), [{ query: "f", object: "truck" }]);
+  const two = states.withQueries(states.initial(), [knnQuery("f", 1, { object: "a" }), knnQuery("g", 1, { object: "b" })]);
+  const both = states.withMessage(two, message([{ query: "f", objects: [] }, { query: "g", objects: [] }]), 1);
+  assert.deepEqual(states.followed(states.withSelected(both, "g")).map(({ query }) => query), ["g", "f"]);
 });
 
 test("reports are new once, the newest first", () => {

@@ -51,18 +51,21 @@ export function withQueries(state, queries, total = queries.length) {
   return { ...keepOnly(state, queries), total: Math.max(total, queries.length) };
 }
 
+/** The page's own queries stand first, the newest at the top. */
 function keepOnly(state, queries) {
   const ids = new Set(queries.map((query) => query.id));
   const answers = new Map([...state.answers].filter(([id]) => ids.has(id)));
   const selected = ids.has(state.selected) ? state.selected : null;
-  return { ...state, queries, answers, selected };
+  const rank = new Map([...state.own].reverse().map((id, i) => [id, i]));
+  const place = ({ id }) => rank.get(id) ?? rank.size;
+  return { ...state, queries: [...queries].sort((a, b) => place(a) - place(b)), answers, selected };
 }
 
-/** A query that this page made; it stands first. */
+/** A query that this page made. */
 export function withQuery(state, query) {
   const others = state.queries.filter(({ id }) => id !== query.id);
-  const next = keepOnly(state, [query, ...others]);
-  return { ...next, own: new Set(state.own).add(query.id), total: state.total + 1 };
+  const own = new Set(state.own).add(query.id);
+  return { ...keepOnly({ ...state, own }, [query, ...others]), total: state.total + 1 };
 }
 
 export function withoutQuery(state, id) {
@@ -176,12 +179,13 @@ export function neighbours(state) {
   return found;
 }
 
-/** The queries that follow an object: pairs of query and object. */
+/** The queries that follow an object, as pairs of query and object; the selected one first. */
 export function followed(state) {
   return state.queries
     .filter((query) => state.answers.has(query.id))
     .map((query) => ({ query: query.id, object: question(query).object }))
-    .filter(({ object }) => object !== undefined);
+    .filter(({ object }) => object !== undefined)
+    .sort((a, b) => (b.query === state.selected) - (a.query === state.selected));
 }
 
 /** The radius of a query's disc now, or null. */
