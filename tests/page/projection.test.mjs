@@ -129,6 +129,8 @@ test("the box for the server: whole world, poles, antimeridian", () => {
   const fiji = { x: 0.999, y: 0.55, scale: 1e4, width: 400, height: 300 };
   const [west, , east] = boxOf(sphere, fiji);
   assert.ok(west > 170 && east < -170, `${west} to ${east}`);
+  const [left, , right] = boxOf(sphere, { ...fiji, x: 0.001 });
+  assert.ok(left > 170 && right < -170, `${left} to ${right}`);
   assert.deepEqual(wholeOf(sphere), [-180, -90, 180, 90]);
   assert.deepEqual(boxOf(plane, { x: 10, y: -20, scale: 2, width: 4, height: 8 }), [9, 18, 11, 22]);
 });

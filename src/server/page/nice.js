@@ -81,8 +81,7 @@ export function length(value, sphere) {
   if (!sphere) return short3(value);
   if (value < 9.95) return `${value.toFixed(1)} m`;
   if (value < 999.5) return `${Math.round(value)} m`;
-  const kilometres = value / 1000;
-  return kilometres < 99.95 ? `${short3(kilometres)} km` : `${count(kilometres)} km`;
+  return `${short3(value / 1000)} km`;
 }
 
 function short3(value) {

@@ -74,12 +74,8 @@ export function destination([longitude, latitude], bearing, metres) {
 export function circle(projection, at, radius, corners = 96) {
   if (projection.space === "plane") return flatCircle(at, radius, corners);
   const ring = [];
-  let before = null;
   for (let corner = 0; corner <= corners; corner += 1) {
-    let [longitude, latitude] = destination(at, (2 * Math.PI * corner) / corners, radius);
-    if (before !== null) longitude += 360 * Math.round((before - longitude) / 360);
-    before = longitude;
-    ring.push(projection.forward(longitude, latitude));
+    ring.push(projection.forward(...destination(at, (2 * Math.PI * corner) / corners, radius)));
   }
   const turn = ring[corners][0] - ring[0][0];
   if (Math.abs(turn) < 0.5) {
