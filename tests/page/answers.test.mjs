@@ -274,7 +274,7 @@ test("figures are short and exact enough", () => {
   assert.deepEqual([0, 0.44, 940, 9999, 12_345, 1_250_000].map(short).map(thin), ["0", "0.4", "940", "9 999", "12.3 k", "1.25 M"]);
   assert.deepEqual([5.04, 63.2, 1234, 140_000, 2_345_678].map((value) => thin(length(value, true))), ["5.0 m", "63 m", "1.23 km", "140 km", "2 346 km"]);
   assert.equal(length(0.1234, false), "0.123");
-  assert.deepEqual([0.4, 18.2, 1250].map(milliseconds), ["0.4 ms", "18 ms", "1.3 s"]);
+  assert.deepEqual([0, 0.44, 18.2, 1250].map(milliseconds), ["0 ms", "0.4 ms", "18 ms", "1.3 s"]);
   assert.deepEqual([100, 12_300, 185_000, 7_300_000].map(ago), ["now", "12 s ago", "3 min ago", "2 h ago"]);
   assert.deepEqual(scaleBar(10, 120), { value: 1000, pixels: 100 });
   assert.deepEqual(scaleBar(0.25, 100), { value: 20, pixels: 80 });

@@ -159,7 +159,7 @@ export class Chart {
   /** Few objects are drawn as ships, many as small dots. */
   settleDots(state, view) {
     const shown = Math.max(1, state.message?.shown ?? 1);
-    const wanted = Math.max(1.8, Math.min(15, 0.36 * Math.sqrt((view.width * view.height) / shown)));
+    const wanted = Math.max(1.8, Math.min(15, 0.42 * Math.sqrt((view.width * view.height) / shown)));
     const now = performance.now();
     const part = this.still() || this.frames < 2 ? 1 : 1 - Math.exp((this.settledAt - now) / 120);
     this.dotSize += (wanted - this.dotSize) * part;

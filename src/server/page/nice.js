@@ -91,7 +91,7 @@ function short3(value) {
 
 /** A lag: 0.4 ms, 18 ms, 1.2 s. */
 export function milliseconds(value) {
-  if (value < 9.95) return `${value.toFixed(1)} ms`;
+  if (value < 9.95) return `${Number(value.toFixed(1))} ms`;
   return value < 999.5 ? `${Math.round(value)} ms` : `${(value / 1000).toFixed(1)} s`;
 }
 

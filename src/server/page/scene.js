@@ -183,13 +183,13 @@ function drawSpokes(painter, input) {
 
 function drawFleet(painter, { view, projection, palette, fleet, fleetBuffer, mixing, dotSize }) {
   if (!fleetBuffer || fleet.count === 0) return;
-  const ship = dotSize > 6.5;
+  const ship = dotSize > 8;
   const look = {
     mixing,
     colour: palette.object,
     halo: palette.halo,
     size: dotSize,
-    rim: dotSize > 4 ? 1 : 0,
+    rim: dotSize > 10 ? 1 : dotSize > 4 ? 0.6 : 0,
     ship,
   };
   const half = view.width / view.scale / 2;
