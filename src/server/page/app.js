@@ -116,7 +116,7 @@ function takeFrame() {
   change(states.withMessage(state, JSON.parse(text), now));
   chart.take(buffer, state, now);
   followObjects();
-  fitOnce(chart.fleet.bounds());
+  if (!fitted) fitOnce(chart.fleet.bounds());
   const found = state.reports.find(({ key }) => !known.has(key));
   if (found && chart.frames > 1) showFound(found.report);
   byId("empty").hidden = state.message.objects > 0;

@@ -41,8 +41,14 @@ export class Chart {
     this.canvas.addEventListener("webglcontextrestored", () => this.start());
   }
 
+  /** Makes the graphics card ready; a browser that cannot is left without a picture. */
   start() {
-    this.painter = new Painter(this.gl);
+    try {
+      this.painter = new Painter(this.gl);
+    } catch (error) {
+      console.error(error);
+      return;
+    }
     this.fleetBuffer = this.painter.buffer(this.fleet.rows);
     if (this.roads) this.roads.buffer = this.painter.buffer(this.roads.segments);
     this.dirty = true;
