@@ -1,0 +1,149 @@
+// The server: requests, the feed of the map, the stream of one query.
+
+/** A feed that is silent for so long is cut, and opened anew. */
+const PATIENCE_MS = 8000;
+
+/** The pause before the n-th attempt to reconnect, in milliseconds: half a second, doubling. */
+export function pauseAfter(attempt) {
+  return Math.min(30_000, 500 * 2 ** Math.min(attempt, 16));
+}
+
+/** A request that the server refused, with its reason. */
+export class Refusal extends Error {
+  constructor(status, problem) {
+    super(problem.detail ?? problem.title ?? `the server answered ${status}`);
+    this.status = status;
+    this.field = problem.field;
+  }
+}
+
+/** The JSON of a path; throws a Refusal, or a TypeError when nobody answers. */
+export async function request(method, path, body) {
+  const options = { method, headers: { accept: "application/json" } };
+  if (body !== undefined) {
+    options.body = JSON.stringify(body);
+    options.headers["content-type"] = "application/json";
+  }
+  const response = await fetch(path, options);
+  if (!response.ok) throw new Refusal(response.status, await problemOf(response));
+  return response.status === 204 ? null : response.json();
+}
+
+async function problemOf(response) {
+  try {
+    return (await response.json()) ?? {};
+  } catch {
+    return {};
+  }
+}
+
+/** The bytes of a path. */
+export async function bytes(path) {
+  const response = await fetch(path);
+  if (!response.ok) throw new Refusal(response.status, {});
+  return response.arrayBuffer();
+}
+
+/** The path of a query or an object by its name, whatever is in the name. */
+export function pathTo(kind, id, rest = "") {
+  return `/v1/${kind}/${encodeURIComponent(id)}${rest}`;
+}
+
+/**
+ * The feed of the map. It reconnects by itself with growing pauses and asks again for what was
+ * asked last. A text message waits for the frame that belongs to it.
+ */
+export class Feed {
+  constructor({ onPhase, onFrame, patience = PATIENCE_MS }) {
+    this.patience = patience;
+    this.onPhase = onPhase;
+    this.onFrame = onFrame;
+    this.attempt = 0;
+    this.wanted = null;
+    this.sent = null;
+    this.text = null;
+  }
+
+  open() {
+    clearTimeout(this.timer);
+    this.onPhase("connecting", 0);
+    const scheme = location.protocol === "https:" ? "wss:" : "ws:";
+    this.socket = new WebSocket(`${scheme}//${location.host}/v1/map`);
+    this.socket.binaryType = "arraybuffer";
+    this.socket.onopen = () => {
+      this.sent = null;
+      this.tell();
+    };
+    this.socket.onmessage = ({ data }) => this.take(data);
+    this.socket.onclose = () => this.wait();
+  }
+
+  take(data) {
+    if (typeof data === "string") {
+      this.text = data;
+      return;
+    }
+    if (this.text === null) return;
+    if (this.attempt > 0 || !this.live) this.onPhase("live", 0);
+    this.live = true;
+    this.attempt = 0;
+    const text = this.text;
+    this.text = null;
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.abandon(), this.patience);
+    this.onFrame(text, data);
+  }
+
+  /** Leaves a silent connection at once; its own end could take minutes. */
+  abandon() {
+    if (this.socket) this.socket.onclose = null;
+    this.socket?.close();
+    this.wait();
+  }
+
+  wait() {
+    clearTimeout(this.timer);
+    this.live = false;
+    this.text = null;
+    const pause = pauseAfter(this.attempt);
+    this.attempt += 1;
+    this.onPhase("waiting", Date.now() + pause);
+    this.timer = setTimeout(() => this.open(), pause);
+  }
+
+  /** Asks for a view and answers; sent when it differs from what was sent last. */
+  ask(wanted) {
+    this.wanted = JSON.stringify(wanted);
+    this.tell();
+  }
+
+  tell() {
+    if (this.socket?.readyState !== WebSocket.OPEN || this.wanted === null) return;
+    if (this.wanted === this.sent) return;
+    this.sent = this.wanted;
+    this.socket.send(this.wanted);
+  }
+}
+
+/** The stream of one query's answer and deltas; `watch(null)` ends it. */
+export class QueryStream {
+  constructor({ onAnswer, onDelta, onEnd }) {
+    this.on = { onAnswer, onDelta, onEnd };
+    this.id = null;
+  }
+
+  watch(id) {
+    if (id === this.id) return;
+    const before = this.id;
+    this.source?.close();
+    this.source = null;
+    this.id = id;
+    if (before !== null) this.on.onEnd(before);
+    if (id === null) return;
+    const source = new EventSource(pathTo("queries", id, "/stream"));
+    source.addEventListener("answer", ({ data }) => this.on.onAnswer(JSON.parse(data)));
+    source.addEventListener("delta", ({ data }) => this.on.onDelta(JSON.parse(data)));
+    source.onerror = () => this.on.onEnd(id);
+    this.source = source;
+  }
+}
