@@ -3,7 +3,13 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { Fleet, Motion, NumberTable, decodeFrame, decodeRoads } from "../../src/server/page/frame.js";
+import {
+  Fleet,
+  Motion,
+  NumberTable,
+  decodeFrame,
+  decodeRoads,
+} from "../../src/server/page/frame.js";
 import { projectionOf } from "../../src/server/page/projection.js";
 
 /** The bytes of a frame as the server writes them. */
@@ -29,7 +35,15 @@ function near(actual, expected, within = 1e-6) {
 }
 
 test("a frame's columns are read in their order", () => {
-  const frame = decodeFrame(frameOf([10, 50], [[7, 10.5, 50.25], [4_000_000_000, 9.5, 49]]));
+  const frame = decodeFrame(
+    frameOf(
+      [10, 50],
+      [
+        [7, 10.5, 50.25],
+        [4_000_000_000, 9.5, 49],
+      ],
+    ),
+  );
   assert.equal(frame.count, 2);
   assert.deepEqual(frame.origin, [10, 50]);
   assert.deepEqual([...frame.numbers], [7, 4_000_000_000]);
@@ -60,7 +74,18 @@ test("an object goes from where it is drawn to where it was reported", () => {
   const fleet = new Fleet(projectionOf("plane"));
   fleet.advance(decodeFrame(frameOf([0, 0], [[5, 0, 0]])), 1);
   near(fleet.at(5, 0), [0, 0]);
-  fleet.advance(decodeFrame(frameOf([0, 0], [[6, 1, 1], [5, 4, 8]])), 1);
+  fleet.advance(
+    decodeFrame(
+      frameOf(
+        [0, 0],
+        [
+          [6, 1, 1],
+          [5, 4, 8],
+        ],
+      ),
+    ),
+    1,
+  );
   near(fleet.at(5, 0), [0, 0]);
   near(fleet.at(5, 0.5), [2, -4]);
   near(fleet.at(5, 1), [4, -8]);
@@ -117,7 +142,14 @@ test("bounds hold all objects but a few outliers", () => {
 test("named points move like objects and remember since when they are there", () => {
   const motion = new Motion(false);
   motion.advance([["a", 0, 0]], 1, 100);
-  motion.advance([["a", 10, 0], ["b", 5, 5]], 1, 300);
+  motion.advance(
+    [
+      ["a", 10, 0],
+      ["b", 5, 5],
+    ],
+    1,
+    300,
+  );
   near(motion.at("a", 0.25), [2.5, 0]);
   near(motion.at("b", 0), [5, 5]);
   assert.equal(motion.points.get("a").since, 100);

@@ -5,10 +5,26 @@ import test from "node:test";
 
 import { graticule } from "../../src/server/page/graticule.js";
 import {
-  areaRings, circle, destination, distance, projectionOf, wrapLongitude,
+  areaRings,
+  circle,
+  destination,
+  distance,
+  projectionOf,
+  wrapLongitude,
 } from "../../src/server/page/projection.js";
 import {
-  between, boxOf, confine, copies, fit, limitsOf, panBy, toScreen, toWorld, unitsPerPixel, wholeOf, zoomAt,
+  between,
+  boxOf,
+  confine,
+  copies,
+  fit,
+  limitsOf,
+  panBy,
+  toScreen,
+  toWorld,
+  unitsPerPixel,
+  wholeOf,
+  zoomAt,
 } from "../../src/server/page/view.js";
 
 const sphere = projectionOf("sphere");
@@ -18,7 +34,12 @@ const close = (actual, expected, within = 1e-9) =>
 
 test("there and back again", () => {
   for (const projection of [sphere, plane]) {
-    for (const [x, y] of [[0, 0], [116.39, 39.91], [-179.5, -72.25], [179.999, 84.9]]) {
+    for (const [x, y] of [
+      [0, 0],
+      [116.39, 39.91],
+      [-179.5, -72.25],
+      [179.999, 84.9],
+    ]) {
       const [backX, backY] = projection.inverse(...projection.forward(x, y));
       close(backX, x);
       close(backY, y);
@@ -44,7 +65,11 @@ test("distances are haversine with the engine's radius", () => {
 });
 
 test("all points of a circle are equally far, near and around the pole", () => {
-  for (const [at, radius] of [[[116.39, 39.91], 500], [[20, 74], 900_000], [[180, -16], 40_000]]) {
+  for (const [at, radius] of [
+    [[116.39, 39.91], 500],
+    [[20, 74], 900_000],
+    [[180, -16], 40_000],
+  ]) {
     for (const [x, y] of circle(sphere, at, radius, 48)) {
       close(distance("sphere", at, sphere.inverse(x, y)), radius, radius * 1e-6);
     }
@@ -65,14 +90,33 @@ test("a circle around a pole is closed along the edge", () => {
 });
 
 test("an area's rings: holes, several parts, long edges bent", () => {
-  const square = [[0, 0], [0, 1], [1, 1], [1, 0], [0, 0]];
+  const square = [
+    [0, 0],
+    [0, 1],
+    [1, 1],
+    [1, 0],
+    [0, 0],
+  ];
   assert.equal(areaRings(plane, { type: "Polygon", coordinates: [square, square] }).length, 2);
   const parts = { type: "MultiPolygon", coordinates: [[square], [square, square]] };
   assert.equal(areaRings(plane, { type: "Feature", geometry: parts }).length, 3);
-  const [ring] = areaRings(sphere, { type: "Polygon", coordinates: [[[0, 0], [0, 40], [60, 40], [0, 0]]] });
+  const [ring] = areaRings(sphere, {
+    type: "Polygon",
+    coordinates: [
+      [
+        [0, 0],
+        [0, 40],
+        [60, 40],
+        [0, 0],
+      ],
+    ],
+  });
   assert.ok(ring.length > 100);
   const [flat] = areaRings(plane, { type: "Polygon", coordinates: [square] });
-  assert.deepEqual(flat.map(([x, y]) => [x, -y]), square.slice(0, 4));
+  assert.deepEqual(
+    flat.map(([x, y]) => [x, -y]),
+    square.slice(0, 4),
+  );
   assert.deepEqual(areaRings(plane, { type: "Point", coordinates: [0, 0] }), []);
 });
 
@@ -167,6 +211,9 @@ test("the graticule's lines are round, labelled and inside the view", () => {
 
 test("the graticule of the plane", () => {
   const { across, along } = graticule(plane, { x: 0, y: 0, scale: 0.01, width: 800, height: 600 });
-  assert.deepEqual(across.lines.map(({ label }) => label.replace(/\u2009/g, "")), ["−40000", "−20000", "0", "20000", "40000"]);
+  assert.deepEqual(
+    across.lines.map(({ label }) => label.replace(/\u2009/g, "")),
+    ["−40000", "−20000", "0", "20000", "40000"],
+  );
   assert.ok(along.lines.some(({ label, at }) => label === "0" && at === 300));
 });

@@ -40,7 +40,9 @@ export function difference(previous, next) {
 export function comings(delta) {
   return {
     entered: delta.changes.filter((change) => change.enter).map((change) => change.enter.id),
-    left: delta.changes.filter((change) => change.leave !== undefined).map((change) => change.leave),
+    left: delta.changes
+      .filter((change) => change.leave !== undefined)
+      .map((change) => change.leave),
   };
 }
 
@@ -57,7 +59,14 @@ export function remember(changes, { entered, left }, at, most = 12) {
 export function question(query) {
   const kind = ["knn", "within", "inside", "cooccurrence"].find((name) => query[name]) ?? "other";
   const body = query[kind] ?? {};
-  return { kind, k: body.k, radius: body.radius, at: body.at, object: body.object, area: body.area };
+  return {
+    kind,
+    k: body.k,
+    radius: body.radius,
+    at: body.at,
+    object: body.object,
+    area: body.area,
+  };
 }
 
 /** The radius of a query's disc: what was asked, or how far the farthest neighbour is. */
@@ -77,7 +86,8 @@ export function knnQuery(id, k, target) {
 /** A name for a new query that no other has: near-1, follow-1131, follow-1131-2. */
 export function freeName(target, taken) {
   const stem = target.object === undefined ? "near" : `follow-${target.object}`;
-  const numbered = (number) => (target.object !== undefined && number === 1 ? stem : `${stem}-${number}`);
+  const numbered = (number) =>
+    target.object !== undefined && number === 1 ? stem : `${stem}-${number}`;
   let number = 1;
   while (taken.has(numbered(number))) number += 1;
   return numbered(number);

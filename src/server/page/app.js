@@ -41,7 +41,10 @@ const camera = new Camera({
 });
 const panel = new Panel({ on: { select, remove }, place, colourOf: chart.colourOf });
 const popover = new Popover({ onSubmit: register, onClose: () => pinAt(null) });
-const feed = new Feed({ onPhase: phaseChanged, onFrame: (text, buffer) => (waiting = { text, buffer }) });
+const feed = new Feed({
+  onPhase: phaseChanged,
+  onFrame: (text, buffer) => (waiting = { text, buffer }),
+});
 const stream = new QueryStream({
   onAnswer: (answer) => change(states.withStreamAnswer(state, answer)),
   onDelta: (delta) => change(states.withStreamDelta(state, delta, performance.now())),
@@ -184,7 +187,14 @@ function askAt(left, top) {
   const [x, y] = projection.inverse(...toWorld(camera.view, left, top));
   const at = projection.wraps ? [wrapLongitude(x), y] : [x, y];
   pinAt(projection.forward(x, y));
-  popover.open({ left, top, at, placeText: place(at), nearest: nearestTo(at), returnTo: surface() });
+  popover.open({
+    left,
+    top,
+    at,
+    placeText: place(at),
+    nearest: nearestTo(at),
+    returnTo: surface(),
+  });
 }
 
 function pinAt(world) {
@@ -214,7 +224,9 @@ async function register(k, target) {
       await request("POST", "/v1/queries", query);
       change(states.withQuery(state, query));
       select(query.id, false);
-      say(`Registered ${query.id}: ${inWords(query, place, (value) => length(value, projection.wraps))}`);
+      say(
+        `Registered ${query.id}: ${inWords(query, place, (value) => length(value, projection.wraps))}`,
+      );
       return;
     } catch (error) {
       if (error.status !== 409) throw error;
@@ -239,7 +251,8 @@ function focusOn(query) {
   if (kind === "cooccurrence") return;
   const middle = at ? projection.forward(...at) : chart.centres.at(query.id, 1);
   const reach = states.radius(state, query);
-  const rings = kind === "inside" ? areaRings(projection, area) : middle ? discAround(middle, reach) : [];
+  const rings =
+    kind === "inside" ? areaRings(projection, area) : middle ? discAround(middle, reach) : [];
   const points = rings.flat();
   if (points.length === 0) return;
   const [xs, ys] = [points.map(([x]) => x), points.map(([, y]) => y)];
@@ -281,7 +294,11 @@ function drawPanel() {
 function drawPhase() {
   const { phase, retryAt, message } = state;
   byId("lamp").className = `lamp ${phase}`;
-  const words = { live: `Live · ${message?.time.slice(11, 19) ?? ""} UTC`, connecting: "Connecting", waiting: "Not connected" };
+  const words = {
+    live: `Live · ${message?.time.slice(11, 19) ?? ""} UTC`,
+    connecting: "Connecting",
+    waiting: "Not connected",
+  };
   write(byId("status"), words[phase]);
   const notice = byId("notice");
   notice.hidden = phase === "live" || (phase === "connecting" && feed.attempt === 0);
@@ -323,7 +340,10 @@ function wire() {
     if (popover.isOpen) popover.close();
     else if (state.selected !== null) select(state.selected);
   });
-  write(byId("curl"), `curl ${location.origin}/v1/positions \\\n  -H 'content-type: application/x-ndjson' \\\n  -d '{"object":"t1","at":[116.39,39.91]}'`);
+  write(
+    byId("curl"),
+    `curl ${location.origin}/v1/positions \\\n  -H 'content-type: application/x-ndjson' \\\n  -d '{"object":"t1","at":[116.39,39.91]}'`,
+  );
   byId("unable").hidden = chart.painter != null;
 }
 
@@ -362,8 +382,14 @@ Object.defineProperty(window, "dunlin", {
       view: boxOf(projection, camera.view),
       scale: camera.view.scale,
       queries: state.queries.map(({ id }) => id),
-      changes: Object.fromEntries([...state.answers].map(([id, entry]) => [id, entry.changes.length])),
-      strips: { cuts: chart.strips.cuts.size, splits: chart.strips.splits, merges: chart.strips.merges },
+      changes: Object.fromEntries(
+        [...state.answers].map(([id, entry]) => [id, entry.changes.length]),
+      ),
+      strips: {
+        cuts: chart.strips.cuts.size,
+        splits: chart.strips.splits,
+        merges: chart.strips.merges,
+      },
     }),
     screenOf: (x, y) => toScreen(camera.view, ...projection.forward(x, y)),
   }),

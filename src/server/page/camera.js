@@ -88,7 +88,8 @@ export class Camera {
   ride(x, y) {
     const along = (view) => ({ ...view, x: view.x + x, y: view.y + y });
     this.view = confine(this.projection, along(this.view));
-    if (this.goal) this.goal = { ...this.goal, from: along(this.goal.from), to: along(this.goal.to) };
+    if (this.goal)
+      this.goal = { ...this.goal, from: along(this.goal.from), to: along(this.goal.to) };
     this.onChange();
   }
 
@@ -146,7 +147,8 @@ export class Camera {
   up(event, kept) {
     if (!this.fingers.delete(event.pointerId)) return;
     if (this.fingers.size === 0) this.surface.classList.remove("held");
-    if (kept && this.fingers.size === 0 && this.travelled <= CLICK_PIXELS) this.onClick(this.place(event));
+    if (kept && this.fingers.size === 0 && this.travelled <= CLICK_PIXELS)
+      this.onClick(this.place(event));
   }
 
   wheel(event) {

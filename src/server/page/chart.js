@@ -105,7 +105,8 @@ export class Chart {
     const mixing = this.mixing(now);
     const frame = decodeFrame(buffer);
     this.fleet.advance(frame, mixing);
-    if (this.painter) this.painter.buffer(this.fleet.rows.subarray(0, 6 * frame.count), this.fleetBuffer);
+    if (this.painter)
+      this.painter.buffer(this.fleet.rows.subarray(0, 6 * frame.count), this.fleetBuffer);
     this.advanceQueries(state, mixing, now);
     this.strips.update(state.message.strips ?? [], now, !this.still());
     if (Number.isFinite(this.frameAt)) {
@@ -120,12 +121,27 @@ export class Chart {
 
   advanceQueries(state, mixing, now) {
     const { forward } = this.projection;
-    this.neighbours = neighbours(state).map((near) => ({ ...near, key: `${near.query}|${near.id}` }));
-    this.motion.advance(this.neighbours.map(({ key, at }) => [key, ...forward(...at)]), mixing, now);
+    this.neighbours = neighbours(state).map((near) => ({
+      ...near,
+      key: `${near.query}|${near.id}`,
+    }));
+    this.motion.advance(
+      this.neighbours.map(({ key, at }) => [key, ...forward(...at)]),
+      mixing,
+      now,
+    );
     const centres = followed(state).filter(({ query }) => this.places.has(query));
-    this.centres.advance(centres.map(({ query }) => [query, ...this.places.get(query)]), mixing, now);
+    this.centres.advance(
+      centres.map(({ query }) => [query, ...this.places.get(query)]),
+      mixing,
+      now,
+    );
     const radii = state.queries.map((query) => [query.id, radius(state, query)]);
-    this.radii.advance(radii.filter(([, reach]) => reach !== null).map(([id, reach]) => [id, reach, 0]), mixing, now);
+    this.radii.advance(
+      radii.filter(([, reach]) => reach !== null).map(([id, reach]) => [id, reach, 0]),
+      mixing,
+      now,
+    );
   }
 
   timed(kind, ms) {
@@ -149,23 +165,61 @@ export class Chart {
     this.drawPin(view);
     drawScene(this.painter, { ...input, discs: this.discs, lines: this.lines });
     drawTags(byId("tags"), { projection: this.projection, view, discs: this.discs });
-    drawShardNames(byId("shard-names"), { projection: this.projection, view, shards: state.message?.shards ?? [] });
+    drawShardNames(byId("shard-names"), {
+      projection: this.projection,
+      view,
+      shards: state.message?.shards ?? [],
+    });
     if (this.borderDirty) this.drawBorder(view);
     this.timed("draw", performance.now() - since);
     return true;
   }
 
   input(state, view, now) {
-    const { projection, palette, strips, roads, fleet, fleetBuffer, motion, centres, radii, dotSize } = this;
+    const {
+      projection,
+      palette,
+      strips,
+      roads,
+      fleet,
+      fleetBuffer,
+      motion,
+      centres,
+      radii,
+      dotSize,
+    } = this;
     const pixels = this.canvas.width / Math.max(1, view.width);
-    const parts = { projection, palette, strips, roads, fleet, fleetBuffer, motion, centres, radii, dotSize };
-    return { ...parts, state, view, now, pixels, neighbours: this.neighbours, colourOf: this.colourOf, still: this.still() };
+    const parts = {
+      projection,
+      palette,
+      strips,
+      roads,
+      fleet,
+      fleetBuffer,
+      motion,
+      centres,
+      radii,
+      dotSize,
+    };
+    return {
+      ...parts,
+      state,
+      view,
+      now,
+      pixels,
+      neighbours: this.neighbours,
+      colourOf: this.colourOf,
+      still: this.still(),
+    };
   }
 
   /** Few objects are drawn as ships, many as small dots. */
   settleDots(state, view) {
     const shown = Math.max(1, state.message?.shown ?? 1);
-    const wanted = Math.max(1.8, Math.min(15, 0.42 * Math.sqrt((view.width * view.height) / shown)));
+    const wanted = Math.max(
+      1.8,
+      Math.min(15, 0.42 * Math.sqrt((view.width * view.height) / shown)),
+    );
     const now = performance.now();
     const part = this.still() || this.frames < 2 ? 1 : 1 - Math.exp((this.settledAt - now) / 120);
     this.dotSize += (wanted - this.dotSize) * part;
@@ -211,8 +265,13 @@ export class Chart {
       objects: this.fleet.count,
       frames: this.frames,
       highlighted: this.neighbours.map(({ query, id, at }) => ({ query, id, at })),
-      discs: this.discs.map(({ query, radius: reach }) => ({ query: query.id, radius: reach ?? null })),
-      times: Object.fromEntries(Object.entries(this.times).map(([kind, times]) => [kind, percentiles(times)])),
+      discs: this.discs.map(({ query, radius: reach }) => ({
+        query: query.id,
+        radius: reach ?? null,
+      })),
+      times: Object.fromEntries(
+        Object.entries(this.times).map(([kind, times]) => [kind, percentiles(times)]),
+      ),
     };
   }
 }

@@ -119,7 +119,9 @@ export class Fleet {
       rows[to + 1] = prevY;
       const lastX = old[from + 2] + shift[0];
       const lastY = old[from + 3] + shift[1];
-      const moved = Math.abs(nextX - lastX) + Math.abs(nextY - lastY) > 1e-9 * (wraps ? 1 : Math.abs(nextX) + 1);
+      const moved =
+        Math.abs(nextX - lastX) + Math.abs(nextY - lastY) >
+        1e-9 * (wraps ? 1 : Math.abs(nextX) + 1);
       rows[to + 4] = moved ? nextX - prevX : old[from + 4];
       rows[to + 5] = moved ? nextY - prevY : old[from + 5];
     }
@@ -133,7 +135,8 @@ export class Fleet {
   bounds() {
     const side = (axis) => {
       const values = new Float64Array(this.count);
-      for (let row = 0; row < this.count; row += 1) values[row] = this.origin[axis] + this.rows[FLOATS * row + 2 + axis];
+      for (let row = 0; row < this.count; row += 1)
+        values[row] = this.origin[axis] + this.rows[FLOATS * row + 2 + axis];
       values.sort();
       const cut = Math.floor(this.count * 0.005);
       return [values[cut], values[this.count - 1 - cut]];

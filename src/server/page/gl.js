@@ -109,7 +109,12 @@ void main() { fragment = texelFetch(picture, ivec2(gl_FragCoord.xy), 0); }`;
 
 /** The WebGL2 context of a canvas, or null. */
 export function contextOf(canvas) {
-  return canvas.getContext("webgl2", { alpha: false, antialias: false, stencil: true, depth: false });
+  return canvas.getContext("webgl2", {
+    alpha: false,
+    antialias: false,
+    stencil: true,
+    depth: false,
+  });
 }
 
 export class Painter {
@@ -119,7 +124,12 @@ export class Painter {
     this.lines = program(gl, LINES_VERTEX, LINES_FRAGMENT);
     this.shapes = program(gl, SHAPES_VERTEX, SHAPES_FRAGMENT);
     this.layers = program(gl, LAYER_VERTEX, LAYER_FRAGMENT);
-    this.kept = { key: null, size: [0, 0], texture: gl.createTexture(), frame: gl.createFramebuffer() };
+    this.kept = {
+      key: null,
+      size: [0, 0],
+      texture: gl.createTexture(),
+      frame: gl.createFramebuffer(),
+    };
     this.scratch = gl.createBuffer();
     gl.enable(gl.BLEND);
     gl.blendFunc(gl.ONE, gl.ONE_MINUS_SRC_ALPHA);
@@ -226,7 +236,10 @@ export class Painter {
   }
 
   look({ mixing, halo, size, rim, ship, hole }) {
-    const { gl, points: { at } } = this;
+    const {
+      gl,
+      points: { at },
+    } = this;
     gl.uniform1f(at.mixing, mixing);
     gl.uniform1f(at.factor, size);
     gl.uniform4f(at.halo, ...halo);
@@ -282,7 +295,8 @@ export class Painter {
     const fans = [];
     for (const ring of rings) {
       for (let i = 1; i + 1 < ring.length; i += 1) {
-        for (const corner of [ring[0], ring[i], ring[i + 1]]) fans.push(corner[0], corner[1], 0, 0, 0, 0);
+        for (const corner of [ring[0], ring[i], ring[i + 1]])
+          fans.push(corner[0], corner[1], 0, 0, 0, 0);
       }
     }
     gl.enable(gl.STENCIL_TEST);
@@ -323,7 +337,10 @@ export function rectangle(left, top, right, bottom, colour, below = colour) {
 
 function program(gl, vertex, fragment) {
   const handle = gl.createProgram();
-  for (const [kind, source] of [[gl.VERTEX_SHADER, vertex], [gl.FRAGMENT_SHADER, fragment]]) {
+  for (const [kind, source] of [
+    [gl.VERTEX_SHADER, vertex],
+    [gl.FRAGMENT_SHADER, fragment],
+  ]) {
     const shader = gl.createShader(kind);
     gl.shaderSource(shader, source);
     gl.compileShader(shader);

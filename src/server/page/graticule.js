@@ -21,8 +21,22 @@ export function graticule(projection, view) {
   const screenY = (y) => toScreen(view, 0, projection.forward(0, y)[1])[1];
   const labels = labelsOf(projection);
   return {
-    across: axis(projection, west, east, (APART.across * (east - west)) / view.width, screenX, labels.x),
-    along: axis(projection, south, north, (APART.along * (north - south)) / view.height, screenY, labels.y),
+    across: axis(
+      projection,
+      west,
+      east,
+      (APART.across * (east - west)) / view.width,
+      screenX,
+      labels.x,
+    ),
+    along: axis(
+      projection,
+      south,
+      north,
+      (APART.along * (north - south)) / view.height,
+      screenY,
+      labels.y,
+    ),
   };
 }
 

@@ -53,7 +53,12 @@ function drawFrame(context, { left, top, right, bottom }, palette) {
   context.strokeStyle = css(palette.frame);
   context.lineWidth = 1;
   const box = (out) =>
-    context.strokeRect(left - out - 0.5, top - out - 0.5, right - left + 2 * out + 1, bottom - top + 2 * out + 1);
+    context.strokeRect(
+      left - out - 0.5,
+      top - out - 0.5,
+      right - left + 2 * out + 1,
+      bottom - top + 2 * out + 1,
+    );
   box(0);
   box(CELL);
 }

@@ -1,7 +1,13 @@
 // Nice numbers: steps of the graticule, the scale bar, and how figures are written.
 
 const DEGREES = [
-  60, 30, 20, 10, 5, 2, 1,
+  60,
+  30,
+  20,
+  10,
+  5,
+  2,
+  1,
   ...[30, 20, 10, 5, 2, 1].map((minutes) => minutes / 60),
   ...[30, 20, 10, 5, 2, 1, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01].map((seconds) => seconds / 3600),
 ];
@@ -44,7 +50,8 @@ export function degreeLabel(degrees, step, hemispheres) {
   const minutes = Math.floor(total / (60 * unit)) % 60;
   const whole = Math.floor(total / (3600 * unit));
   const letter = total === 0 || total === 180 * 3600 * unit ? "" : hemispheres[degrees < 0 ? 1 : 0];
-  const two = (value, decimals = 0) => value.toFixed(decimals).padStart(decimals ? 3 + decimals : 2, "0");
+  const two = (value, decimals = 0) =>
+    value.toFixed(decimals).padStart(decimals ? 3 + decimals : 2, "0");
   let label = `${whole}°`;
   if (step < 0.99) label += `${two(minutes)}′`;
   if (step < 0.99 / 60) label += `${two(seconds, digits)}″`;
@@ -72,7 +79,8 @@ function group(text) {
 /** A number in at most four signs: 940, 12.3 k, 1.25 M. */
 export function short(value) {
   const [size, unit] = value >= 999.5e3 ? [1e6, "M"] : value >= 9999.5 ? [1e3, "k"] : [1, ""];
-  if (unit === "") return value > 0 && value < 9.95 ? String(Number(value.toFixed(1))) : count(value);
+  if (unit === "")
+    return value > 0 && value < 9.95 ? String(Number(value.toFixed(1))) : count(value);
   return `${Number((value / size).toPrecision(3))}${SPACE}${unit}`;
 }
 

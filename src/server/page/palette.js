@@ -2,8 +2,20 @@
 // once for the night; here they become numbers for the graphics card.
 
 const NAMES = [
-  "ground", "ink", "grid", "road", "object", "halo", "low", "mid", "high", "cut", "shard", "fresh",
-  "paper", "frame",
+  "ground",
+  "ink",
+  "grid",
+  "road",
+  "object",
+  "halo",
+  "low",
+  "mid",
+  "high",
+  "cut",
+  "shard",
+  "fresh",
+  "paper",
+  "frame",
 ];
 export const QUERY_COLOURS = 6;
 

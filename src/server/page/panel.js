@@ -26,11 +26,18 @@ export class Panel {
   figures({ message, history }) {
     if (!message) return;
     write(byId("f-objects"), count(message.objects));
-    write(byId("f-shown"), message.sampled ? `${count(message.shown)} drawn` : `${count(message.shown)} in view`);
+    write(
+      byId("f-shown"),
+      message.sampled ? `${count(message.shown)} drawn` : `${count(message.shown)} in view`,
+    );
     write(byId("f-positions"), short(message.rates.positions));
     write(byId("f-deltas"), short(message.rates.deltas));
     write(byId("f-lag"), milliseconds(message.lag_ms));
-    for (const name of ["positions", "deltas", "lag"]) spark(byId(`s-${name}`), history.map((sample) => sample[name]));
+    for (const name of ["positions", "deltas", "lag"])
+      spark(
+        byId(`s-${name}`),
+        history.map((sample) => sample[name]),
+      );
   }
 
   queries(state, now) {
@@ -40,7 +47,10 @@ export class Panel {
     byId("queries-hint").hidden = state.queries.length > 0;
     const hidden = state.total - shown.length;
     byId("queries-more").hidden = hidden === 0;
-    write(byId("queries-more"), `${count(hidden)} more ${state.filter === "" ? "are registered" : "do not match"}`);
+    write(
+      byId("queries-more"),
+      `${count(hidden)} more ${state.filter === "" ? "are registered" : "do not match"}`,
+    );
     keep(byId("queries"), shown, {
       key: (query) => query.id,
       build: (query) => this.queryRow(query),
@@ -61,11 +71,22 @@ export class Panel {
     main.addEventListener("click", () => this.on.select(query.id));
     const remove = make(
       "button",
-      { type: "button", className: "plain remove", "aria-label": `Remove ${query.id}`, title: "Remove" },
+      {
+        type: "button",
+        className: "plain remove",
+        "aria-label": `Remove ${query.id}`,
+        title: "Remove",
+      },
       icon("close"),
     );
     remove.addEventListener("click", () => this.on.remove(query.id));
-    return make("li", { className: "query" }, main, remove, make("div", { className: "detail", hidden: true }));
+    return make(
+      "li",
+      { className: "query" },
+      main,
+      remove,
+      make("div", { className: "detail", hidden: true }),
+    );
   }
 
   updateQuery(row, query, state, now) {
@@ -98,7 +119,13 @@ export class Panel {
     const objects = (entry?.answer.objects ?? []).slice(0, NEIGHBOURS_MAX);
     keep(list, objects, {
       key: (object) => object.id,
-      build: (object) => make("li", {}, make("span", { className: "who" }, object.id), make("span", { className: "far" })),
+      build: (object) =>
+        make(
+          "li",
+          {},
+          make("span", { className: "who" }, object.id),
+          make("span", { className: "far" }),
+        ),
       update: (item, object) => {
         write(item.lastChild, object.distance === undefined ? "" : length(object.distance, sphere));
       },
@@ -108,7 +135,13 @@ export class Panel {
     keep(changes, shown, {
       key: (change) => `${change.at}|${change.kind}|${change.id}`,
       build: ({ kind, id }) =>
-        make("li", { className: kind }, make("span", {}, kind === "enter" ? "+" : "−"), make("span", { className: "who" }, `${id} ${kind === "enter" ? "came" : "left"}`), make("span", { className: "far" })),
+        make(
+          "li",
+          { className: kind },
+          make("span", {}, kind === "enter" ? "+" : "−"),
+          make("span", { className: "who" }, `${id} ${kind === "enter" ? "came" : "left"}`),
+          make("span", { className: "far" }),
+        ),
       update: (item, change) => write(item.lastChild, ago(now - change.at)),
     });
   }
@@ -117,20 +150,36 @@ export class Panel {
     const strips = message?.strips ?? [];
     const shards = message?.shards ?? [];
     const { mean, fullest } = summary(strips);
-    write(byId("strips-count"), strips.length > 0 ? `${count(strips.length)} in ${count(shards.length)}` : "");
-    const text = strips.length > 0
-      ? `${short(mean)} objects a strip, the fullest ${fullest.toFixed(2)} × that. Since you look: splits ${count(model.splits)}, merges ${count(model.merges)}.`
-      : "";
+    write(
+      byId("strips-count"),
+      strips.length > 0 ? `${count(strips.length)} in ${count(shards.length)}` : "",
+    );
+    const text =
+      strips.length > 0
+        ? `${short(mean)} objects a strip, the fullest ${fullest.toFixed(2)} × that. Since you look: splits ${count(model.splits)}, merges ${count(model.merges)}.`
+        : "";
     write(byId("strips-hint"), text);
     profile(byId("profile"), strips, mean, fullest, palette);
     const numbers = new Map();
     for (const { shard } of strips) numbers.set(shard, (numbers.get(shard) ?? 0) + 1);
-    const rows = shards.slice(0, SHARDS_MAX).map((shard, index) => ({ ...shard, index, strips: numbers.get(index) ?? 0 }));
+    const rows = shards
+      .slice(0, SHARDS_MAX)
+      .map((shard, index) => ({ ...shard, index, strips: numbers.get(index) ?? 0 }));
     keep(byId("shards"), rows, {
       key: ({ index }) => String(index),
-      build: ({ index }) => make("tr", {}, make("th", { scope: "row" }, String(index)), make("td"), make("td"), make("td")),
+      build: ({ index }) =>
+        make(
+          "tr",
+          {},
+          make("th", { scope: "row" }, String(index)),
+          make("td"),
+          make("td"),
+          make("td"),
+        ),
       update: (row, shard) => {
-        [shard.objects, shard.strips, shard.queries].forEach((value, i) => write(row.children[i + 1], count(value)));
+        [shard.objects, shard.strips, shard.queries].forEach((value, i) =>
+          write(row.children[i + 1], count(value)),
+        );
       },
     });
   }
@@ -150,7 +199,9 @@ function metaOf(query, entry, reach, sphere, now) {
   if (!entry) return question(query).kind === "cooccurrence" ? "" : "waiting for an answer";
   const { kind, k } = question(query);
   const found = entry.answer.objects.length;
-  const parts = [kind === "knn" && found >= k ? "" : `${count(found)} ${found === 1 ? "object" : "objects"}`];
+  const parts = [
+    kind === "knn" && found >= k ? "" : `${count(found)} ${found === 1 ? "object" : "objects"}`,
+  ];
   if (kind === "knn" && reach !== null) parts.push(`within ${length(reach, sphere)}`);
   const [last] = entry.changes;
   if (last) parts.push(`${last.kind === "enter" ? "+" : "−"}${last.id} ${ago(now - last.at)}`);
@@ -160,11 +211,16 @@ function metaOf(query, entry, reach, sphere, now) {
 function reportRow(report) {
   const clock = (time) => time.slice(11, 19);
   const places = report.occurrences.map(({ stream }) => stream);
-  const listed = places.slice(0, 5).join(", ") + (places.length > 5 ? ` and ${places.length - 5} more` : "");
+  const listed =
+    places.slice(0, 5).join(", ") + (places.length > 5 ? ` and ${places.length - 5} more` : "");
   return make(
     "li",
     {},
-    make("p", { className: "set" }, ...report.objects.map((object) => make("span", { className: "chip" }, object))),
+    make(
+      "p",
+      { className: "set" },
+      ...report.objects.map((object) => make("span", { className: "chip" }, object)),
+    ),
     make("p", { className: "where" }, `at ${listed}`),
     make("p", { className: "when" }, `${report.support} places · ${clock(report.time)}`),
   );
@@ -173,7 +229,9 @@ function reportRow(report) {
 /** A line through the last samples, from nought to their greatest. */
 function spark(svg, values) {
   const most = Math.max(...values, 1e-9);
-  const points = values.map((value, i) => `${60 - values.length + i},${(15 - (13 * value) / most).toFixed(1)}`);
+  const points = values.map(
+    (value, i) => `${60 - values.length + i},${(15 - (13 * value) / most).toFixed(1)}`,
+  );
   svg.setAttribute("viewBox", "0 0 59 16");
   svg.firstElementChild.setAttribute("points", points.join(" "));
 }
@@ -184,7 +242,10 @@ function profile(canvas, strips, mean, fullest, palette) {
   if (width === 0) return;
   const context = sharpen(canvas, width, height);
   context.clearRect(0, 0, width, height);
-  canvas.setAttribute("aria-label", `${strips.length} strips, the fullest ${fullest.toFixed(2)} times the mean`);
+  canvas.setAttribute(
+    "aria-label",
+    `${strips.length} strips, the fullest ${fullest.toFixed(2)} times the mean`,
+  );
   if (strips.length === 0) return;
   const step = width / strips.length;
   const unit = (height - 4) / Math.max(fullest, 1.5);

@@ -15,7 +15,8 @@ export class Popover {
       event.stopPropagation();
       this.close();
     });
-    for (const id of ["popover-close", "popover-cancel"]) byId(id).addEventListener("click", () => this.close());
+    for (const id of ["popover-close", "popover-cancel"])
+      byId(id).addEventListener("click", () => this.close());
   }
 
   get isOpen() {

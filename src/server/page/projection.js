@@ -60,7 +60,8 @@ export function distance(space, [x0, y0], [x1, y1]) {
 export function destination([longitude, latitude], bearing, metres) {
   const angle = metres / EARTH_RADIUS;
   const lat = latitude * RADIANS;
-  const sine = Math.sin(lat) * Math.cos(angle) + Math.cos(lat) * Math.sin(angle) * Math.cos(bearing);
+  const sine =
+    Math.sin(lat) * Math.cos(angle) + Math.cos(lat) * Math.sin(angle) * Math.cos(bearing);
   const end = Math.asin(Math.max(-1, Math.min(1, sine)));
   const east = Math.sin(bearing) * Math.sin(angle) * Math.cos(lat);
   const north = Math.cos(angle) - Math.sin(lat) * sine;

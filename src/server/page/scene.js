@@ -89,7 +89,13 @@ function paintRoads(painter, view, projection, palette, roads) {
   const width = Math.max(0.6, Math.min(7, (projection.wraps ? 9 : 0) / metres));
   for (const shift of copies(projection, view, roads.origin[0] - 0.2, roads.origin[0] + 0.2)) {
     const [left, top] = toScreen(view, roads.origin[0] + shift, roads.origin[1]);
-    painter.network(roads.buffer, roads.count, { scale: view.scale, left, top }, palette.road, width);
+    painter.network(
+      roads.buffer,
+      roads.count,
+      { scale: view.scale, left, top },
+      palette.road,
+      width,
+    );
   }
 }
 
@@ -116,7 +122,9 @@ function drawDisc(painter, input, { colour, selected, rings, middle, radius, kin
     const screen = outlines.map((ring) => ring.map(([x, y]) => toScreen(view, x + shift, y)));
     if (outside(screen, view)) continue;
     painter.fill(screen, faded(colour, selected ? 0.2 : 0.1));
-    painter.strokes(outline(screen, selected ? 2.5 : 1.4, faded(colour, kind === "within" ? 0.7 : 1)));
+    painter.strokes(
+      outline(screen, selected ? 2.5 : 1.4, faded(colour, kind === "within" ? 0.7 : 1)),
+    );
   }
 }
 
@@ -169,14 +177,22 @@ function drawSpokes(painter, input) {
   const rows = [];
   for (const { key, query } of neighbours) {
     const disc = middles.get(query);
-    if (!disc || disc.kind !== "knn" || (state.selected !== null && state.selected !== query)) continue;
+    if (!disc || disc.kind !== "knn" || (state.selected !== null && state.selected !== query))
+      continue;
     const place = motion.at(key, mixing);
     if (!place) continue;
     const shift = input.projection.wraps ? Math.round(view.x - disc.middle[0]) : 0;
     const turn = input.projection.wraps ? Math.round(disc.middle[0] - place[0]) : 0;
     const [x0, y0] = toScreen(view, disc.middle[0] + shift, disc.middle[1]);
     const [x1, y1] = toScreen(view, place[0] + turn + shift, place[1]);
-    rows.push(x0, y0, x1, y1, disc.selected ? 1.25 : 1, ...faded(disc.colour, disc.selected ? 0.6 : 0.35));
+    rows.push(
+      x0,
+      y0,
+      x1,
+      y1,
+      disc.selected ? 1.25 : 1,
+      ...faded(disc.colour, disc.selected ? 0.6 : 0.35),
+    );
   }
   painter.strokes(rows);
 }
@@ -202,7 +218,8 @@ function drawFleet(painter, { view, projection, palette, fleet, fleetBuffer, mix
 
 /** Neighbours in their query's colour, new ones with a ring that fades; a cross in the middle. */
 function drawNeighbours(painter, input) {
-  const { view, projection, palette, neighbours, mixing, motion, now, dotSize, colourOf, still } = input;
+  const { view, projection, palette, neighbours, mixing, motion, now, dotSize, colourOf, still } =
+    input;
   const [marks, rings] = [[], []];
   const chosen = input.state.selected;
   const inOrder = [...neighbours].sort((a, b) => (a.query === chosen) - (b.query === chosen));

@@ -71,7 +71,10 @@ export function withQuery(state, query) {
 export function withoutQuery(state, id) {
   const own = new Set(state.own);
   own.delete(id);
-  const next = keepOnly(state, state.queries.filter((query) => query.id !== id));
+  const next = keepOnly(
+    state,
+    state.queries.filter((query) => query.id !== id),
+  );
   return { ...next, own, total: Math.max(0, state.total - 1) };
 }
 
@@ -104,7 +107,8 @@ export function withMessage(state, message, now) {
   const known = new Set(state.queries.map((query) => query.id));
   const answers = new Map(state.answers);
   for (const answer of message.answers ?? []) {
-    if (known.has(answer.query)) answers.set(answer.query, nextAnswer(answers.get(answer.query), answer, now));
+    if (known.has(answer.query))
+      answers.set(answer.query, nextAnswer(answers.get(answer.query), answer, now));
   }
   const sample = { ...message.rates, lag: message.lag_ms };
   return {
@@ -167,7 +171,9 @@ export function withReports(old, reports, now) {
     const key = `${report.time}|${report.objects.join("|")}`;
     return seen.get(key) ?? { key, report, seenAt: now };
   });
-  return entries.sort((a, b) => (a.report.time < b.report.time ? 1 : a.report.time > b.report.time ? -1 : 0));
+  return entries.sort((a, b) =>
+    a.report.time < b.report.time ? 1 : a.report.time > b.report.time ? -1 : 0,
+  );
 }
 
 /** The neighbours of all asked queries: {query, id, at} for each. */

@@ -45,8 +45,8 @@ export class StripModel {
       const load = loadOf(strip.objects, mean);
       const old = known.get(keyOf(strip));
       const before = old ? drawnLoad(old, now) : this.loadAt(middle(strip), now);
-      const start = animate ? before ?? load : load;
-      const born = made && !old ? now : old?.born ?? -Infinity;
+      const start = animate ? (before ?? load) : load;
+      const born = made && !old ? now : (old?.born ?? -Infinity);
       return { ...strip, load, start, since: now, born };
     });
     this.updateCuts(strips, made ? now : -Infinity, now);
@@ -77,7 +77,8 @@ export class StripModel {
 
   /** The load as it is drawn at x, or null before there is any. */
   loadAt(x, now) {
-    const holds = (band) => (band.from === null || band.from <= x) && (band.to === null || x < band.to);
+    const holds = (band) =>
+      (band.from === null || band.from <= x) && (band.to === null || x < band.to);
     const band = this.bands.find(holds);
     return band ? drawnLoad(band, now) : null;
   }
@@ -96,7 +97,8 @@ export class StripModel {
   drawnCuts(now) {
     const drawn = [];
     for (const { x, shard, born, gone } of this.cuts.values()) {
-      const part = gone === null ? ease((now - born) / SETTLE_MS) : 1 - ease((now - gone) / SETTLE_MS);
+      const part =
+        gone === null ? ease((now - born) / SETTLE_MS) : 1 - ease((now - gone) / SETTLE_MS);
       if (part > 0) drawn.push({ x, shard, grown: part, fresh: gone === null ? 1 - part : 1 });
     }
     return drawn;

@@ -16,7 +16,9 @@ export function withRoom(boxes) {
   const taken = [];
   return boxes.map(([left, top, width]) => {
     const touches = ([otherLeft, otherTop, otherWidth]) =>
-      Math.abs(top - otherTop) < HEIGHT && left < otherLeft + otherWidth && otherLeft < left + width;
+      Math.abs(top - otherTop) < HEIGHT &&
+      left < otherLeft + otherWidth &&
+      otherLeft < left + width;
     if (taken.some(touches)) return false;
     taken.push([left, top, width]);
     return true;

@@ -5,7 +5,11 @@ import { byId } from "./dom.js";
 const CHOICES = ["auto", "light", "dark"];
 const MEDIA = { auto: "(prefers-color-scheme: dark)", light: "not all", dark: "all" };
 const ICONS = { auto: "auto", light: "sun", dark: "moon" };
-const WORDS = { auto: "Colours as the system has them", light: "Day colours", dark: "Night colours" };
+const WORDS = {
+  auto: "Colours as the system has them",
+  light: "Day colours",
+  dark: "Night colours",
+};
 
 /** Wires the switch; `onChange` is called whenever the colours are others. */
 export function theme(onChange) {

@@ -7,10 +7,7 @@ import { EARTH_RADIUS, wrapLongitude } from "./projection.js";
 
 /** Where a world point is on the screen. */
 export function toScreen(view, x, y) {
-  return [
-    (x - view.x) * view.scale + view.width / 2,
-    (y - view.y) * view.scale + view.height / 2,
-  ];
+  return [(x - view.x) * view.scale + view.width / 2, (y - view.y) * view.scale + view.height / 2];
 }
 
 /** The world point at a place of the screen. */
