@@ -241,10 +241,14 @@ impl Feed {
         self.told.applied.load(Ordering::Relaxed)
     }
 
-    fn percentile(&self, percent: usize) -> f64 {
+    /// Quantiles of the latencies, in milliseconds.
+    fn quantiles<const N: usize>(&self, quantiles: [f64; N]) -> [f64; N] {
         let mut latencies = self.told.latencies.lock().expect("nobody panics");
         latencies.sort();
-        latencies.get(latencies.len() * percent / 100).map_or(f64::NAN, |it| it.as_secs_f64() * 1e3)
+        let last = latencies.len().saturating_sub(1) as f64;
+        quantiles.map(|it| {
+            latencies.get((it * last) as usize).map_or(f64::NAN, |it| it.as_secs_f64() * 1e3)
+        })
     }
 }
 
@@ -301,7 +305,7 @@ fn latency(batches: &[(usize, PositionBatch)]) -> Result<()> {
     println!("| 1.5 M reports/s | p50, ms | p90 | p99 | max |");
     println!("|---|---|---|---|---|");
     let folder = folder()?;
-    for (name, every) in [("without checkpoints", 3_600), ("a checkpoint every 5 s", 5)] {
+    for (name, every) in [("without checkpoints", 3_600), ("a checkpoint every 10 s", 10)] {
         let mut options = options(folder.path(), Guarantee::Precise);
         options.checkpoint_every = Duration::from_secs(every);
         let mut feed = Feed::start(&options)?;
@@ -317,18 +321,7 @@ fn latency(batches: &[(usize, PositionBatch)]) -> Result<()> {
                 std::thread::sleep(Duration::from_micros(300));
             }
         }
-        let [p50, p90, p99, max] =
-            [50, 90, 99, 100].map(|it| feed.percentile(it.min(99) + it / 100));
-        let max = if max.is_nan() {
-            feed.told
-                .latencies
-                .lock()
-                .expect("nobody panics")
-                .last()
-                .map_or(0.0, |it| it.as_secs_f64() * 1e3)
-        } else {
-            max
-        };
+        let [p50, p90, p99, max] = feed.quantiles([0.5, 0.9, 0.99, 1.0]);
         println!("| {name} | {p50:.1} | {p90:.1} | {p99:.1} | {max:.1} |");
         feed.live.stop()?;
     }
