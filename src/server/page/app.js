@@ -20,6 +20,7 @@ const ASK_PAUSE_MS = 90;
 const LIST_PAUSE_MS = 4000;
 const MISSING_PAUSE_MS = 5000;
 const FOUND_MS = 7000;
+const FOUND_SAID_PAUSE_MS = 20_000;
 
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 let state = states.initial();
@@ -129,6 +130,7 @@ function takeFrame() {
 
 /** A found co-occurrence shows itself on the chart for some seconds. */
 let foundTimer = null;
+let foundSaidAt = -Infinity;
 function showFound({ objects, occurrences }) {
   const text = `${objects.join(", ")} at ${occurrences.length} places`;
   const note = byId("found");
@@ -137,6 +139,10 @@ function showFound({ objects, occurrences }) {
   requestAnimationFrame(() => (note.hidden = false));
   clearTimeout(foundTimer);
   foundTimer = setTimeout(() => (note.hidden = true), FOUND_MS);
+  // Where many are found, the reader still wants to hear what else happens.
+  const now = performance.now();
+  if (now - foundSaidAt < FOUND_SAID_PAUSE_MS) return;
+  foundSaidAt = now;
   say(`Seen together: ${text}`);
 }
 
