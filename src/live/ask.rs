@@ -115,9 +115,6 @@ impl<T: Topology> Jobs<T> {
                 Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => return false,
                 Err(RecvTimeoutError::Timeout) => return true,
             }
-            if left == 0 {
-                return true;
-            }
         }
     }
 }

@@ -42,13 +42,18 @@ pub(crate) struct CooccurrenceQuery {
 /// Why a text is no co-occurrence query.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub(crate) enum CooccurrenceError {
+pub enum CooccurrenceError {
     /// Not its JSON.
     #[error("{0}")]
     Json(#[from] serde_json::Error),
     /// A span that is no duration.
     #[error("\"{name}\": {source}")]
-    Span { name: &'static str, source: duration::DurationError },
+    Span {
+        /// Which.
+        name: &'static str,
+        /// What is wrong with it.
+        source: duration::DurationError,
+    },
     /// A rule that makes no sense.
     #[error("{0}")]
     Rule(#[from] RuleError),

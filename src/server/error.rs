@@ -32,7 +32,6 @@ pub enum ServerError {
     Settings(#[from] SettingsError),
     /// A stored query does not read.
     #[error("co-occurrence query {number} of the data folder: {source}")]
-    #[allow(private_interfaces, reason = "the cause is there to be printed")]
     Stored {
         /// Its number.
         number: u64,

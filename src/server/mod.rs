@@ -7,11 +7,11 @@
 //!
 //! | what | module |
 //! |---|---|
-//! | the engine of positions, whatever its space | [`core`] |
-//! | one engine for each co-occurrence query | [`cooccurrence`] |
-//! | what queries tell, and who follows | [`hub`], fed by [`feed`] |
-//! | rows of requests into batches | [`ingest`] |
-//! | faces | [`http`], [`grpc`] |
+//! | the engine of positions, whatever its space | `core` |
+//! | one engine for each co-occurrence query | `cooccurrence` |
+//! | what queries tell, and who follows | `hub`, fed by `feed` |
+//! | rows of requests into batches | `ingest` |
+//! | faces | `http`, `grpc` |
 
 mod app;
 mod cooccurrence;
@@ -37,6 +37,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+pub use cooccurrence::CooccurrenceError;
 pub use error::ServerError;
 pub use grpc::proto;
 pub use options::{Limits, ServeOptions};

@@ -1,28 +1,31 @@
 //! Batches in, acknowledgements out.
 //!
 //! ```text
-//! batch ─ checked, sent ─> log            one after the other, as they come
-//!    └─ queue of 64 ─ waits for the log ─> ack, in order
+//! batch ─ decoded ─> checked, sent ─> log        one after the other, as they come
+//!                         └─ queue of 64 ─ waits for the log ─> ack, in order
 //! ```
 
-use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, sync_channel};
 
 use dunlin_index::Coord;
 use dunlin_stream::Timestamp;
 use dunlin_stream::log::Pending;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::sync::watch;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::proto::ingest_server::Ingest;
 use super::proto::{Ack, EventBatch, PositionBatch, Rejection};
 use super::{Face, ended};
-use crate::server::app::{App, OWN_PRODUCERS, blocking};
+use crate::server::app::{App, OWN_PRODUCERS};
 use crate::server::error::QueryError;
 use crate::server::ingest::{Intake, Numbered, Outcome, PassageIntake};
 
 /// Batches that wait for the log.
 const IN_FLIGHT: usize = 64;
+/// Batches that wait to be sent there.
+const DECODED: usize = 4;
 
 /// A batch that was sent to the log.
 struct Sent {
@@ -59,61 +62,81 @@ impl Face {
     ) -> Result<Response<ReceiverStream<Result<Ack, Status>>>, Status> {
         let too_many = |_| Status::resource_exhausted("too many streams of batches are open");
         let open = self.app.feeds.clone().try_acquire_owned().map_err(too_many)?;
-        let (sent, waiting) = channel(IN_FLIGHT);
+        let (read, decoded) = channel(DECODED);
+        let (sent, waiting) = sync_channel(IN_FLIGHT);
         let (acks, answered) = channel(IN_FLIGHT);
-        let (face, failed) = (self.clone(), acks.clone());
-        // It waits for the log as long as the stream is open: not a thread of the pool's.
-        let acknowledging = std::thread::Builder::new().name("acks".to_owned());
-        acknowledging
-            .spawn(move || {
-                acknowledge(waiting, &acks);
-                drop(open);
-            })
-            .map_err(|error| Status::resource_exhausted(error.to_string()))?;
+        // They wait for engine and log as long as the stream is open: not threads of the pool's.
+        let (app, of_sender) = (self.app.clone(), acks.clone());
+        start("feed", move || send_all(&app, decoded, send, &sent, &of_sender))?;
+        let of_acks = acks.clone();
+        start("acks", move || {
+            acknowledge(&waiting, &of_acks);
+            drop(open);
+        })?;
+        let stopped = self.stopped.clone();
         tokio::spawn(async move {
-            if let Err(status) = face.forward(batches, send, sent).await {
+            if let Err(status) = forward(batches, stopped, read).await {
                 // A client that is gone does not hear it.
-                drop(failed.send(Err(status)).await);
+                let _ = acks.send(Err(status)).await;
             }
         });
         Ok(Response::new(ReceiverStream::new(answered)))
     }
+}
 
-    async fn forward<B: Send + 'static>(
-        &self,
-        mut batches: Streaming<B>,
-        send: fn(&App, B) -> Result<Sent, Status>,
-        sent: Sender<Sent>,
-    ) -> Result<(), Status> {
-        loop {
-            let batch = tokio::select! {
-                batch = batches.message() => batch?,
-                () = ended(self.stopped.clone()) => {
-                    return Err(Status::unavailable("the server stops; send again what has no ack"));
-                }
-            };
-            let Some(batch) = batch else { return Ok(()) };
-            let app: Arc<App> = self.app.clone();
-            let done = blocking(move || send(&app, batch).map_err(Failed)).await;
-            if sent.send(done.map_err(|Failed(status)| status)?).await.is_err() {
-                return Ok(());
+fn start(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), Status> {
+    let started = std::thread::Builder::new().name(name.to_owned()).spawn(work);
+    started.map(drop).map_err(|error| Status::resource_exhausted(error.to_string()))
+}
+
+/// Reads batches until the client or the server ends.
+async fn forward<B>(
+    mut batches: Streaming<B>,
+    stopped: watch::Receiver<bool>,
+    read: Sender<B>,
+) -> Result<(), Status> {
+    let ended = ended(stopped);
+    tokio::pin!(ended);
+    loop {
+        let batch = tokio::select! {
+            batch = batches.message() => batch?,
+            () = &mut ended => {
+                return Err(Status::unavailable("the server stops; send again what has no ack"));
             }
+        };
+        let Some(batch) = batch else { return Ok(()) };
+        if read.send(batch).await.is_err() {
+            return Ok(());
         }
     }
 }
 
-/// A status that a blocking task ends with.
-struct Failed(Status);
-
-impl From<crate::live::AskError> for Failed {
-    fn from(error: crate::live::AskError) -> Self {
-        Self(QueryError::from(error).into())
+/// Sends batch after batch to the log.
+fn send_all<B>(
+    app: &App,
+    mut batches: Receiver<B>,
+    send: fn(&App, B) -> Result<Sent, Status>,
+    sent: &SyncSender<Sent>,
+    acks: &Sender<Result<Ack, Status>>,
+) {
+    while let Some(batch) = batches.blocking_recv() {
+        let is_on_its_way = match send(app, batch) {
+            Ok(batch) => sent.send(batch).is_ok(),
+            Err(status) => {
+                // A client that is gone does not hear it.
+                let _ = acks.blocking_send(Err(status));
+                false
+            }
+        };
+        if !is_on_its_way {
+            return;
+        }
     }
 }
 
 /// Waits for the log and acknowledges, batch by batch.
-fn acknowledge(mut waiting: Receiver<Sent>, acks: &Sender<Result<Ack, Status>>) {
-    while let Some(Sent { sequence, pending, outcome }) = waiting.blocking_recv() {
+fn acknowledge(waiting: &std::sync::mpsc::Receiver<Sent>, acks: &Sender<Result<Ack, Status>>) {
+    for Sent { sequence, pending, outcome } in waiting {
         let logged = pending.into_iter().try_for_each(|it| it.wait().map(drop));
         let ack = match logged {
             Ok(()) => Ok(ack(sequence, outcome)),

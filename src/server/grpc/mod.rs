@@ -17,7 +17,14 @@ use super::error::QueryError;
 use super::http::status;
 
 /// Messages and services, as `proto/dunlin/v1/dunlin.proto` says them.
-#[allow(missing_docs, unreachable_pub, clippy::all, clippy::pedantic, reason = "made of the proto")]
+#[allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::all,
+    clippy::pedantic,
+    rustdoc::all,
+    reason = "made of the proto"
+)]
 pub mod proto {
     tonic::include_proto!("dunlin.v1");
 

@@ -187,26 +187,26 @@ fn problem(what: &str) -> String {
 async fn frame(app: &App, view: &View, rates: &mut Rates) -> Result<(String, Bytes), AskError> {
     let (window, of_engine) = (view.window(app.core.space()), view.clone());
     let frame = app.core.ask(move |look| Frame::read(look, &window, &of_engine)).await?;
-    let hub = app.feed.hub();
     let applied = app.tally.applied.load(Ordering::Relaxed);
-    let rates = rates.next(now().as_millis(), applied, hub.told_count());
-    let queries = app.cooccurrences();
-    let mut reports: Vec<&NamedReport> =
-        queries.iter().flat_map(|it| hub.reports(&it.id).rev().take(REPORTS_SHOWN)).collect();
-    reports.sort_by_key(|report| report.time);
-    let reports = &reports[reports.len().saturating_sub(REPORTS_SHOWN)..];
+    let (reports, told) = last_reports(app);
+    let rates = rates.next(now().as_millis(), applied, told);
     let lag_ms = app.tally.lag_ms.load(Ordering::Relaxed);
-    let text = as_text(&frame, rates, lag_ms, reports);
-    drop(hub);
+    let text = as_text(&frame, rates, lag_ms, &reports);
     Ok((text, as_binary(&frame.shown, view).into()))
 }
 
-fn as_text(
-    frame: &Frame,
-    [positions, deltas]: [f64; 2],
-    lag_ms: i64,
-    reports: &[&NamedReport],
-) -> String {
+/// The last reports of all co-occurrence queries as a list, and how much all queries have told.
+fn last_reports(app: &App) -> (String, u64) {
+    let (queries, hub, mut text) = (app.cooccurrences(), app.feed.hub(), String::new());
+    let mut reports: Vec<&NamedReport> =
+        queries.iter().flat_map(|it| hub.reports(&it.id).rev().take(REPORTS_SHOWN)).collect();
+    reports.sort_by_key(|report| report.time);
+    let first = reports.len().saturating_sub(REPORTS_SHOWN);
+    push_reports(&mut text, reports[first..].iter().copied());
+    (text, hub.told_count())
+}
+
+fn as_text(frame: &Frame, [positions, deltas]: [f64; 2], lag_ms: i64, reports: &str) -> String {
     let Frame { time, objects, shown, shards, strips, answers } = frame;
     let mut text = format!(
         "{{\"time\":\"{time}\",\"objects\":{objects},\"shown\":{},\"sampled\":{},\"rates\":{{\"positions\":",
@@ -223,7 +223,7 @@ fn as_text(
     text.push_str(",\"answers\":");
     push_list(&mut text, answers, |text, answer| push_answer(text, *time, answer));
     text.push_str(",\"cooccurrences\":");
-    push_reports(&mut text, reports.iter().copied());
+    text.push_str(reports);
     text.push('}');
     text
 }

@@ -137,6 +137,19 @@ fn too_much_to_resume_is_a_whole_answer() {
 }
 
 #[test]
+fn what_was_never_known_is_not_replayed() {
+    let mut hub = Hub::default();
+    for epoch in 5..9 {
+        hub.tell("q", told(epoch, "q", 0, &[NAMES[epoch as usize % 6]]));
+    }
+    let before = Some(Tag { epoch: 4, index: 9 });
+    let (_, mut events) = hub.subscribe("q", before, None, at(0)).unwrap();
+    let first = events.try_recv().unwrap();
+    assert_eq!((first.kind, first.tag.epoch), (EventKind::Answer, 8));
+    assert_eq!(events.try_recv(), Err(TryRecvError::Empty));
+}
+
+#[test]
 fn who_does_not_read_takes_no_memory_and_is_cut() {
     let mut hub = Hub::default();
     hub.tell("q", told(0, "q", 0, &[]));
