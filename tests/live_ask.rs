@@ -74,6 +74,31 @@ fn a_flood_of_questions_does_not_stop_the_clock() -> Result<()> {
     Ok(())
 }
 
+/// Each question takes longer than an epoch, and there is always one that waits.
+#[test]
+fn slow_questions_without_a_pause_do_not_stop_the_clock() -> Result<()> {
+    let epochs = Arc::new(AtomicU64::new(0));
+    let live = start(&epochs)?;
+    let slow = |_: &Process<StandingTopology<Plane>>| {
+        let (_nobody, sends) = channel::<()>();
+        drop(sends.recv_timeout(Duration::from_millis(6)));
+    };
+    let askers: Vec<_> = (0..4).map(|_| live.asker()).collect();
+    let floods: Vec<_> = askers
+        .into_iter()
+        .map(|asker| std::thread::spawn(move || while asker.ask(slow).is_ok() {}))
+        .collect();
+    let (first, mut asked) = (epochs.load(Ordering::Relaxed), 0);
+    while epochs.load(Ordering::Relaxed) < first + 20 {
+        live.ask(slow)?;
+        asked += 1;
+        ensure!(asked < 100, "no epoch is run any more");
+    }
+    live.stop()?;
+    floods.into_iter().try_for_each(std::thread::JoinHandle::join).ok().context("no panic")?;
+    Ok(())
+}
+
 #[test]
 fn the_queue_is_bounded_and_ends_with_the_application() -> Result<()> {
     let live = start(&Arc::default())?;

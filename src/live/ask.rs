@@ -115,6 +115,10 @@ impl<T: Topology> Jobs<T> {
                 Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => return false,
                 Err(RecvTimeoutError::Timeout) => return true,
             }
+            // Many who ask without a pause do not hold up the epochs.
+            if left == 0 {
+                return true;
+            }
         }
     }
 }
