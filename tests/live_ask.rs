@@ -1,16 +1,18 @@
 //! Questions to a running application: they see whole epochs, do not hold up the clock, and end with it.
 
+#![allow(clippy::disallowed_methods, reason = "whether the clock goes on is a matter of the clock")]
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::channel;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use dunlin::index::Plane;
 use dunlin::live::{AskError, JOBS_MAX, Live, LiveOptions};
 use dunlin::query::topology::{PositionBatch, Reader, StandingOutput, StandingTopology};
+use dunlin::stream::Timestamp;
 use dunlin::stream::process::Committed;
-use dunlin::stream::{Process, Timestamp};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -55,48 +57,38 @@ fn a_flood_of_questions_does_not_stop_the_clock() -> Result<()> {
     let epochs = Arc::new(AtomicU64::new(0));
     let live = start(&epochs)?;
     let asker = live.asker();
+    let (done, asked) = (Arc::new(AtomicU64::new(0)), asker.clone());
+    let counted = done.clone();
+    // The queue is never empty: a job takes longer than it takes to hand in the next.
     let flood = std::thread::spawn(move || {
-        let mut asked = 0u64;
-        while asker.ask(Process::last_epoch).is_ok() {
-            asked += 1;
+        loop {
+            let counted = counted.clone();
+            match asked.submit(move |_| {
+                busy(&counted);
+            }) {
+                Ok(()) | Err(AskError::Busy) => std::thread::yield_now(),
+                Err(_) => return,
+            }
         }
-        asked
     });
-    let (first, mut waits) = (epochs.load(Ordering::Relaxed), 0);
+    let (first, begin) = (epochs.load(Ordering::Relaxed), Instant::now());
     while epochs.load(Ordering::Relaxed) < first + 20 {
-        live.ask(|_| ())?;
-        waits += 1;
-        ensure!(waits < 1_000_000, "no epoch is run any more");
+        ensure!(begin.elapsed() < PATIENCE, "no epoch is run any more");
+        std::thread::yield_now();
     }
     live.stop()?;
-    let asked = flood.join().ok().context("the flood does not panic")?;
-    ensure!(asked > 20, "only {asked} questions");
+    flood.join().ok().context("the flood does not panic")?;
+    ensure!(done.load(Ordering::Relaxed) > 100, "hardly a question");
     Ok(())
 }
 
-/// Each question takes longer than an epoch, and there is always one that waits.
-#[test]
-fn slow_questions_without_a_pause_do_not_stop_the_clock() -> Result<()> {
-    let epochs = Arc::new(AtomicU64::new(0));
-    let live = start(&epochs)?;
-    let slow = |_: &Process<StandingTopology<Plane>>| {
-        let (_nobody, sends) = channel::<()>();
-        drop(sends.recv_timeout(Duration::from_millis(6)));
-    };
-    let askers: Vec<_> = (0..4).map(|_| live.asker()).collect();
-    let floods: Vec<_> = askers
-        .into_iter()
-        .map(|asker| std::thread::spawn(move || while asker.ask(slow).is_ok() {}))
-        .collect();
-    let (first, mut asked) = (epochs.load(Ordering::Relaxed), 0);
-    while epochs.load(Ordering::Relaxed) < first + 20 {
-        live.ask(slow)?;
-        asked += 1;
-        ensure!(asked < 100, "no epoch is run any more");
+/// Keeps the engine's thread for half a millisecond.
+fn busy(done: &AtomicU64) -> u64 {
+    let begin = Instant::now();
+    while begin.elapsed() < Duration::from_micros(500) {
+        std::hint::spin_loop();
     }
-    live.stop()?;
-    floods.into_iter().try_for_each(std::thread::JoinHandle::join).ok().context("no panic")?;
-    Ok(())
+    done.fetch_add(1, Ordering::Relaxed)
 }
 
 #[test]

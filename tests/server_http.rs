@@ -70,6 +70,16 @@ fn a_numbered_request_takes_effect_once() -> Result<()> {
     })?;
     assert_eq!(client.get("/v1/objects/a")?.json()?["at"], json!([2.0, 0.0]));
     assert_eq!(send("x", 4.0)?.problem(400)?["field"], "Dunlin-Sequence");
+    // One request, many batches.
+    let line = |it: u32| format!("{{\"object\":\"b{it}\",\"at\":[1,1]}}\n");
+    let lines: String = (0..40_000).map(line).collect();
+    for _ in 0..2 {
+        let headers = [("dunlin-producer", "9"), ("dunlin-sequence", "3")];
+        let taken = client.post_as("/v1/positions", &headers, &lines)?.json()?;
+        assert_eq!(taken["accepted"], 40_000);
+    }
+    until(|| Ok(client.get("/v1/state")?.json()?["records"]["duplicate"] == 40_002))?;
+    assert_eq!(client.get("/v1/state")?.json()?["objects"], 40_001);
     server.stop()?;
     Ok(())
 }
