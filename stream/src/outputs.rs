@@ -203,9 +203,10 @@ mod tests {
             let reopened = OutputLane::open(&log, lane).unwrap();
             assert_eq!((reopened.next, reopened.last), (out.next, Some(Epoch(epoch))));
         }
-        // The second long one has four batches, from number 5 on.
-        let begins = (0..=10).map(|from| next_epoch(&log, lane, from).unwrap());
-        assert_eq!(begins.collect::<Vec<_>>(), [0, 1, 2, 5, 5, 5, 9, 9, 9, 9, 10]);
+        // The long ones have three batches from number 2 on, and seven from number 5 on.
+        let begins = (0..=13).map(|from| next_epoch(&log, lane, from).unwrap());
+        let expected = [0, 1, 2, 5, 5, 5, 12, 12, 12, 12, 12, 12, 12, 13];
+        assert_eq!(begins.collect::<Vec<_>>(), expected);
         let mut from = 0;
         for (epoch, &size) in (-1..).zip(&sizes) {
             let read = read::<String>(&log, lane, from, 1).unwrap();
