@@ -41,10 +41,10 @@ def queries(space: str) -> list[dict[str, Any]]:
     return [
         {"id": "point", "knn": {"k": 10, "at": [x, y]}},
         {"id": "corner", "knn": {"k": 3, "at": [x + 4.9, y - 4.9]}},
-        {"id": "object", "knn": {"k": 5, "object": "7"}},
+        {"id": "object", "knn": {"k": 5, "object": "o000007"}},
         {"id": "all", "knn": {"k": 500, "at": [x, y]}},
         {"id": "disc", "within": {"radius": radius, "at": [x, y]}},
-        {"id": "round", "within": {"radius": radius, "object": "11"}},
+        {"id": "round", "within": {"radius": radius, "object": "o000011"}},
         {"id": "inside", "inside": {"area": area}},
         {"id": "nobody", "knn": {"k": 5, "object": "nobody"}},
     ]

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
+from httpcore import ConnectionPool
 from serving import Server, on_disk, until
 
 from dunlin_client import (
@@ -197,3 +200,25 @@ def ids_now(dunlin: Dunlin) -> list[str]:
     answer = dunlin.answer("near")
     assert isinstance(answer, Answer)
     return answer.ids
+
+
+def test_an_abandoned_subscription_blocks_nobody(
+    dunlin: Dunlin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The garbage collector closes it, at the worst time: amid a call that holds the pool's lock."""
+    dunlin.create("near", knn(1, at=(0, 0)))
+    assign = ConnectionPool._assign_requests_to_connections
+
+    def collect_and_assign(pool: ConnectionPool) -> Any:
+        gc.collect()
+        return assign(pool)
+
+    def abandon() -> None:
+        next(dunlin.subscribe("near"))
+        dunlin.state()
+
+    monkeypatch.setattr(ConnectionPool, "_assign_requests_to_connections", collect_and_assign)
+    thread = threading.Thread(target=abandon, daemon=True)
+    thread.start()
+    thread.join(10)
+    assert not thread.is_alive(), "a call waits for a lock that it holds itself"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
+from functools import partial
 from ssl import SSLContext
 from typing import Any, TypeVar
 
@@ -13,7 +14,7 @@ from httpx_sse import EventSource
 
 from . import calls
 from .answers import Answer, Event, Located, Taken, Whole
-from .calls import NO_LIMITS, STREAM_SILENCE_S, Call, Followed, Numbers, Retries, Sending, State
+from .calls import STREAM_SILENCE_S, Call, Followed, Numbers, Retries, Sending, State
 from .errors import Busy, DunlinError, Unreachable
 from .queries import Question, Standing, StandingQuery
 from .rows import Passages, Positions, passage_lines, position_lines
@@ -39,13 +40,11 @@ class Dunlin:
     ) -> None:
         """`timeout_s` bounds each wait for the server, `patience_s` how long a cut subscription or
         a numbered batch is tried again."""
-        self._http = httpx.Client(
-            base_url=url,
-            timeout=timeout_s,
-            headers=headers,
-            verify=verify,
-            limits=NO_LIMITS,
+        tls = httpx.create_ssl_context(verify=verify)
+        self._open = partial(
+            httpx.Client, base_url=url, timeout=timeout_s, headers=headers, verify=tls
         )
+        self._http = self._open()
         self._patience_s = patience_s
 
     def send(
@@ -120,10 +119,10 @@ class Dunlin:
 
         `after` is the `last_event_id` of an earlier subscription: what came since is told first.
         """
-        return Subscription(self._http, id, after, self._patience_s)
+        return Subscription(self._open, id, after, self._patience_s)
 
     def close(self) -> None:
-        """Closes all connections."""
+        """Closes the connections; subscriptions have their own."""
         self._http.close()
 
     def __enter__(self) -> Dunlin:
@@ -165,11 +164,11 @@ class Subscription(Followed, Iterator[Event]):
     """
 
     def __init__(
-        self, http: httpx.Client, query: str, after: str | None, patience_s: float
+        self, open: Callable[[], httpx.Client], query: str, after: str | None, patience_s: float
     ) -> None:
         super().__init__(query, after)
-        self._http, self._patience_s = http, patience_s
-        self._events = self._run()
+        self._patience_s = patience_s
+        self._events = self._run(open)
 
     def __next__(self) -> Event:
         return next(self._events)
@@ -190,29 +189,32 @@ class Subscription(Followed, Iterator[Event]):
     def __exit__(self, *_: Any) -> None:
         self.close()
 
-    def _run(self) -> Generator[Event, None, None]:
-        # Who cannot connect at all is told at once; who was connected is patient.
-        retries = Retries(0)
-        while True:
-            failure: DunlinError = Unreachable("the stream ended")
-            try:
-                with closing(self._connected()) as events:
-                    for event in events:
-                        retries = Retries(self._patience_s)
-                        if event is not None:
-                            yield event
-            except httpx.TransportError as error:
-                failure = calls.unreachable(error)
-            except Busy as error:
-                failure = error
-            time.sleep(retries.pause(failure))
+    def _run(self, open: Callable[[], httpx.Client]) -> Generator[Event, None, None]:
+        # A pool of its own: the garbage collector may close a forgotten subscription at any time,
+        # also while a call of the client holds the lock of the client's pool.
+        with open() as http:
+            # Who cannot connect at all is told at once; who was connected is patient.
+            retries = Retries(0)
+            while True:
+                failure: DunlinError = Unreachable("the stream ended")
+                try:
+                    with closing(self._connected(http)) as events:
+                        for event in events:
+                            retries = Retries(self._patience_s)
+                            if event is not None:
+                                yield event
+                except httpx.TransportError as error:
+                    failure = calls.unreachable(error)
+                except Busy as error:
+                    failure = error
+                time.sleep(retries.pause(failure))
 
-    def _connected(self) -> Generator[Event | None, None, None]:
+    def _connected(self, http: httpx.Client) -> Generator[Event | None, None, None]:
         """None when the server has agreed, then the events of one connection."""
         call = self._request()
-        request = call.request(self._http)
+        request = call.request(http)
         request.extensions["timeout"] = {**request.extensions["timeout"], "read": STREAM_SILENCE_S}
-        response = self._http.send(request, stream=True)
+        response = http.send(request, stream=True)
         try:
             if not response.is_success:
                 response.read()
