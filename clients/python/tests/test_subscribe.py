@@ -205,7 +205,7 @@ def ids_now(dunlin: Dunlin) -> list[str]:
 def test_an_abandoned_subscription_blocks_nobody(
     dunlin: Dunlin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The garbage collector closes it, at the worst time: amid a call that holds the pool's lock."""
+    """The garbage collector closes it, at worst amid a call that holds the lock of the pool."""
     dunlin.create("near", knn(1, at=(0, 0)))
     assign = ConnectionPool._assign_requests_to_connections
 
