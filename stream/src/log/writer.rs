@@ -12,6 +12,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -130,7 +131,9 @@ impl GroupWriter {
     /// [`LogError::Io`] if the system has no thread left.
     pub fn start(log: Arc<dyn Log>, options: &WriterOptions) -> Result<Self, LogError> {
         let queue = Arc::new(Queue::new(options.bytes_in_flight_max));
-        let mut writer = Writer { log, sync: options.sync, unsynced: false, failed: None };
+        let syncer =
+            Arc::new(Syncer { log, unsynced: AtomicBool::new(false), failed: Mutex::new(None) });
+        let writer = Writer { syncer: syncer.clone(), sync: options.sync };
         let of_writer = Arc::clone(&queue);
         let thread = thread::Builder::new().name("log writer".to_owned());
         let writer = thread.spawn(move || {
@@ -139,7 +142,7 @@ impl GroupWriter {
         })?;
         let mut started = Self { queue, writer: Some(writer), ticker: None };
         if let SyncPolicy::Interval(interval) = options.sync {
-            started.ticker = Some(start_ticker(&started.queue, interval)?);
+            started.ticker = Some(start_ticker(syncer, interval)?);
         }
         Ok(started)
     }
@@ -201,17 +204,17 @@ impl Drop for GroupWriter {
     }
 }
 
-/// Marks the queue every so often, until the sender is dropped.
+/// Syncs every so often, until the sender is dropped. Appends go on meanwhile.
 fn start_ticker(
-    queue: &Arc<Queue>,
+    syncer: Arc<Syncer>,
     interval: Duration,
 ) -> Result<(Sender<()>, JoinHandle<()>), LogError> {
     let (stop, stopped) = channel();
-    let queue = Arc::clone(queue);
     let thread = thread::Builder::new().name("log ticker".to_owned());
     let ticker = thread.spawn(move || {
         while stopped.recv_timeout(interval) == Err(RecvTimeoutError::Timeout) {
-            queue.tick();
+            // Later submissions hear of a failure.
+            drop(syncer.sync());
         }
     })?;
     Ok((stop, ticker))
@@ -246,7 +249,6 @@ struct Waiting {
     submissions: VecDeque<Submission>,
     /// Bytes of these, and of those that are being written.
     bytes: usize,
-    sync_due: bool,
     closed: bool,
 }
 
@@ -300,28 +302,20 @@ impl Queue {
         self.work.notify_one();
     }
 
-    /// Waits for something to do: submissions and whether to sync; nothing after the end.
-    fn take(&self) -> Option<(VecDeque<Submission>, bool)> {
-        let idle = |waiting: &mut Waiting| {
-            waiting.submissions.is_empty() && !waiting.sync_due && !waiting.closed
-        };
+    /// Waits for submissions; nothing after the end.
+    fn take(&self) -> Option<VecDeque<Submission>> {
+        let idle = |waiting: &mut Waiting| waiting.submissions.is_empty() && !waiting.closed;
         let waiting = self.work.wait_while(self.lock(), idle);
         let mut waiting = waiting.unwrap_or_else(PoisonError::into_inner);
         if waiting.closed && waiting.submissions.is_empty() {
             return None;
         }
-        let sync = std::mem::take(&mut waiting.sync_due);
-        Some((std::mem::take(&mut waiting.submissions), sync))
+        Some(std::mem::take(&mut waiting.submissions))
     }
 
     fn give_back(&self, bytes: usize) {
         self.lock().bytes -= bytes;
         self.credit.notify_all();
-    }
-
-    fn tick(&self) {
-        self.lock().sync_due = true;
-        self.work.notify_one();
     }
 
     fn close(&self) {
@@ -341,23 +335,48 @@ impl Drop for Ending<'_> {
     }
 }
 
-/// The state of the writer's thread.
-struct Writer {
+/// What the writer's thread and the ticker's share.
+struct Syncer {
     log: Arc<dyn Log>,
-    sync: SyncPolicy,
-    unsynced: bool,
+    unsynced: AtomicBool,
     /// A failed sync: what was appended before it may be lost, so nothing may be acknowledged any
     /// more that stands behind it.
-    failed: Option<LogError>,
+    failed: Mutex<Option<LogError>>,
+}
+
+impl Syncer {
+    /// Why nothing more is acknowledged.
+    fn failed(&self) -> MutexGuard<'_, Option<LogError>> {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn sync(&self) -> Result<(), LogError> {
+        if let Some(error) = &*self.failed() {
+            return Err(copy(error));
+        }
+        if self.unsynced.swap(false, Ordering::AcqRel)
+            && let Err(error) = self.log.sync()
+        {
+            *self.failed() = Some(copy(&error));
+            return Err(error);
+        }
+        Ok(())
+    }
+}
+
+/// The writer's thread.
+struct Writer {
+    syncer: Arc<Syncer>,
+    sync: SyncPolicy,
 }
 
 impl Writer {
-    fn run(&mut self, queue: &Queue) -> Result<(), LogError> {
-        while let Some((submissions, sync_due)) = queue.take() {
+    fn run(&self, queue: &Queue) -> Result<(), LogError> {
+        while let Some(submissions) = queue.take() {
             let bytes = submissions.iter().map(Submission::bytes).sum();
             let mut outcomes = self.append(&submissions);
             if self.sync == SyncPolicy::Always
-                && let Err(error) = self.sync()
+                && let Err(error) = self.syncer.sync()
             {
                 outcomes.iter_mut().filter(|outcome| outcome.is_ok()).for_each(|outcome| {
                     *outcome = Err(copy(&error));
@@ -367,44 +386,30 @@ impl Writer {
                 (submission.answer)(outcome);
             }
             queue.give_back(bytes);
-            if sync_due {
-                // Later submissions hear of a failure.
-                drop(self.sync());
-            }
         }
-        self.sync()
+        self.syncer.sync()
     }
 
     /// Appends all in one call, or each by itself if the log refuses that; one outcome for each.
-    fn append(&mut self, submissions: &VecDeque<Submission>) -> Vec<Outcome> {
-        if let Some(error) = &self.failed {
+    fn append(&self, submissions: &VecDeque<Submission>) -> Vec<Outcome> {
+        if let Some(error) = &*self.syncer.failed() {
             return submissions.iter().map(|_| Err(copy(error))).collect();
         }
+        let log = &self.syncer.log;
         let group: Vec<Append<'_>> = submissions.iter().flat_map(Submission::appends).collect();
-        let outcomes: Vec<Outcome> = match self.log.append(&group) {
+        let outcomes: Vec<Outcome> = match log.append(&group) {
             Ok(numbers) => deal(submissions, &numbers),
             Err(error) if submissions.len() == 1 => vec![Err(error)],
             Err(error) if is_refusal(&error) => {
                 let appends = submissions.iter().map(|one| one.appends().collect::<Vec<_>>());
-                appends.map(|appends| self.log.append(&appends)).collect()
+                appends.map(|appends| log.append(&appends)).collect()
             }
             Err(error) => submissions.iter().map(|_| Err(copy(&error))).collect(),
         };
-        self.unsynced |= outcomes.iter().any(Result::is_ok);
+        if outcomes.iter().any(Result::is_ok) {
+            self.syncer.unsynced.store(true, Ordering::Release);
+        }
         outcomes
-    }
-
-    fn sync(&mut self) -> Result<(), LogError> {
-        if let Some(error) = &self.failed {
-            return Err(copy(error));
-        }
-        if std::mem::take(&mut self.unsynced)
-            && let Err(error) = self.log.sync()
-        {
-            self.failed = Some(copy(&error));
-            return Err(error);
-        }
-        Ok(())
     }
 }
 

@@ -59,7 +59,7 @@ impl Default for LocalOptions {
 ///
 /// A lane's name has 1024 bytes at most.
 ///
-/// After an append or a sync that failed with [`LogError::Io`] the log takes nothing more: drop it
+/// After an append that failed with [`LogError::Io`] the log takes nothing more: drop it
 /// and open it again. Whether the batches of that append are there then is not known before.
 ///
 /// ```

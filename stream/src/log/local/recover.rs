@@ -49,11 +49,9 @@ pub(super) fn open(path: &Path, options: &LocalOptions) -> Result<(Store, Lanes,
 /// How much all journals of a folder can hold.
 fn journal_bytes(path: &Path) -> Result<u64, LogError> {
     let mut bytes = 0;
-    let Ok(folder) = fs::read_dir(path) else { return Ok(0) };
-    for entry in folder {
-        let entry = entry?;
-        if entry.path().extension().is_some_and(|extension| extension == "jnl") {
-            bytes += entry.metadata()?.len();
+    if path.is_dir() {
+        for journal in verify::journals(path)? {
+            bytes += fs::metadata(journal)?.len();
         }
     }
     Ok(bytes)

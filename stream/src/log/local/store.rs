@@ -11,10 +11,13 @@
 //! all tables, and a write batch is in it as a whole or not at all.
 
 use std::any::Any;
+use std::collections::BTreeMap;
+use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use fjall::config::{BlockSizePolicy, CompressionPolicy};
 use fjall::{
@@ -22,7 +25,7 @@ use fjall::{
     PersistMode, Slice,
 };
 
-use super::LocalOptions;
+use super::{LocalOptions, verify};
 use crate::log::{LaneId, LogError};
 
 /// Blocks of about this size are read and checked at once; a larger record is a block of its own.
@@ -54,6 +57,9 @@ pub(super) enum Mark<'a> {
 
 pub(super) struct Store {
     database: Database,
+    folder: PathBuf,
+    /// The files of the journals; a file that stays open hears of every failure to write it.
+    journals: Mutex<BTreeMap<PathBuf, File>>,
     pub(super) records: Keyspace,
     pub(super) kept: Keyspace,
     pub(super) index: Keyspace,
@@ -131,7 +137,8 @@ impl Store {
         let kept = table("kept", options.memtable_bytes)?;
         let index = table("index", options.memtable_bytes / 4)?;
         let marks = table("marks", options.memtable_bytes / 4)?;
-        Ok(Self { database, records, kept, index, marks })
+        let (folder, journals) = (path.to_owned(), Mutex::default());
+        Ok(Self { database, folder, journals, records, kept, index, marks })
     }
 
     pub(super) fn batch(&self) -> OwnedWriteBatch {
@@ -149,9 +156,27 @@ impl Store {
         self.marks.rotate_memtable_and_wait().map_err(error)
     }
 
-    /// Returns when all that was committed is on stable storage.
+    /// Returns when all that was committed is on stable storage. A commit hands its bytes to the
+    /// operating system, so the journals' files are synced and not the database, which would hold up
+    /// commits meanwhile.
     pub(super) fn sync(&self) -> Result<(), LogError> {
-        self.database.persist(PersistMode::SyncData).map_err(error)
+        let mut known = self.journals.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut journals = BTreeMap::new();
+        for path in verify::journals(&self.folder)? {
+            let file = match known.remove(&path) {
+                Some(file) => file,
+                None => match File::open(&path) {
+                    Ok(file) => file,
+                    // All that was in it has come to lie in tables.
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                    Err(error) => return Err(error.into()),
+                },
+            };
+            file.sync_data()?;
+            journals.insert(path, file);
+        }
+        *known = journals;
+        Ok(())
     }
 
     pub(super) fn put_mark(&self, batch: &mut OwnedWriteBatch, mark: Mark<'_>, value: u64) {

@@ -26,10 +26,13 @@ pub(super) fn prepare(folder: &Path) -> Result<(), LogError> {
     for keyspace in entries(&folder.join("keyspaces"))? {
         archive::check_keyspace(&keyspace)?;
     }
-    entries(folder)?
-        .iter()
-        .filter(|path| has_extension(path, "jnl"))
-        .try_for_each(|journal| Ok(journal::cut(journal)?))
+    journals(folder)?.iter().try_for_each(|journal| Ok(journal::cut(journal)?))
+}
+
+/// The journals of a folder.
+pub(super) fn journals(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let is_journal = |path: &PathBuf| path.extension().is_some_and(|found| found == "jnl");
+    Ok(entries(folder)?.into_iter().filter(is_journal).collect())
 }
 
 /// Takes the database's lock; it ends with the file. There is none before the database is made.
@@ -79,10 +82,6 @@ fn clear_half_made(folder: &Path) -> Result<(), LogError> {
 
 pub(super) fn entries(folder: &Path) -> io::Result<Vec<PathBuf>> {
     fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect()
-}
-
-fn has_extension(path: &Path, extension: &str) -> bool {
-    path.extension().is_some_and(|found| found == extension)
 }
 
 /// A little-endian number of up to eight bytes.
