@@ -116,6 +116,23 @@ fn bodies_and_heads_that_are_too_large_are_refused() -> Result<()> {
     Ok(())
 }
 
+/// Or the next request on the connection would begin in the middle of this one's body.
+#[test]
+fn a_body_that_is_not_read_ends_the_connection() -> Result<()> {
+    let (server, client) = start()?;
+    let mut stream = raw(&client)?;
+    let length = 17 << 20;
+    write!(
+        stream,
+        "POST /v1/positions HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n"
+    )?;
+    let text = rest(stream);
+    ensure!(text.starts_with("HTTP/1.1 413"), "{text}");
+    ensure!(text.to_lowercase().contains("connection: close"), "{text}");
+    server.stop()?;
+    Ok(())
+}
+
 #[test]
 fn odd_json_is_a_bad_row_and_nothing_more() -> Result<()> {
     let (server, client) = start()?;

@@ -11,23 +11,12 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
 )
 
 
-class ReflectionV1:
-    """A channel on which the library's v1alpha reflection calls v1, whose messages are the same."""
-
-    def __init__(self, channel: grpc.Channel) -> None:
-        self._channel = channel
-
-    def stream_stream(self, method: str, *arguments: Any, **named: Any) -> Any:
-        method = method.replace(".v1alpha.", ".v1.")
-        return self._channel.stream_stream(method, *arguments, **named)
-
-
 class Rpc:
     """A connection; methods are named as `dunlin.v1.Queries/Create`."""
 
     def __init__(self, address: str) -> None:
         self.channel = grpc.insecure_channel(address)
-        self._database = ProtoReflectionDescriptorDatabase(ReflectionV1(self.channel))
+        self._database = ProtoReflectionDescriptorDatabase(self.channel)
         self._pool = DescriptorPool(self._database)
 
     def services(self) -> list[str]:

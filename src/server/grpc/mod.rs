@@ -57,11 +57,12 @@ pub(super) async fn serve(listener: TcpListener, app: Arc<App>, stopped: watch::
     let (reporter, health) = tonic_health::server::health_reporter();
     reporter.set_serving::<IngestServer<Face>>().await;
     reporter.set_serving::<QueriesServer<Face>>().await;
-    let reflection = tonic_reflection::server::Builder::configure()
-        .register_encoded_file_descriptor_set(proto::DESCRIPTOR)
-        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-        .build_v1()
-        .expect("the description was made with the code");
+    let reflection = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(proto::DESCRIPTOR)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    let described = "the description was made with the code";
     let ingest = IngestServer::new(face.clone()).max_decoding_message_size(message_bytes_max);
     let queries = QueriesServer::new(face.clone()).max_decoding_message_size(message_bytes_max);
     let serving = Server::builder()
@@ -70,7 +71,9 @@ pub(super) async fn serve(listener: TcpListener, app: Arc<App>, stopped: watch::
         .max_concurrent_streams(Some(STREAMS_MAX))
         .tcp_nodelay(true)
         .add_service(health)
-        .add_service(reflection)
+        .add_service(reflection().build_v1().expect(described))
+        // What most clients still ask for.
+        .add_service(reflection().build_v1alpha().expect(described))
         .add_service(ingest)
         .add_service(queries)
         .add_service(SubscribeServer::new(face.clone()))

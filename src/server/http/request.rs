@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
 use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
@@ -56,6 +56,14 @@ pub(super) async fn body(body: Body, app: &App) -> Result<Content, Problem> {
 
 async fn collect(body: Body, app: &App) -> Result<Content, Problem> {
     let max = app.limits.body_bytes_max;
+    let too_large = || {
+        let detail = format!("the body has more than {max} bytes; send it in parts");
+        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
+    };
+    // Who says beforehand how much comes need not send it.
+    if body.size_hint().lower() > max as u64 {
+        return Err(too_large());
+    }
     let mut content = Content { bytes: Vec::new(), room: Vec::new() };
     let (mut chunks, mut counted) = (body.into_data_stream(), 0);
     while let Some(chunk) = chunks.next().await {
@@ -63,8 +71,7 @@ async fn collect(body: Body, app: &App) -> Result<Content, Problem> {
             Problem::new(StatusCode::BAD_REQUEST, format!("the body does not read: {error}"))
         })?;
         if content.bytes.len() + chunk.len() > max {
-            let detail = format!("the body has more than {max} bytes; send it in parts");
-            return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail));
+            return Err(too_large());
         }
         content.bytes.extend_from_slice(&chunk);
         let units = content.bytes.len().div_ceil(BODY_UNIT);
