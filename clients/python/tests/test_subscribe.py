@@ -6,6 +6,7 @@ import contextlib
 import gc
 import threading
 import time
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,14 @@ def test_deltas_lead_to_the_answer(dunlin: Dunlin) -> None:
         now = dunlin.answer("near")
         assert isinstance(now, Answer)
         assert now.ids == ids(events)
+
+
+def test_changes_are_applied_at_their_ranks() -> None:
+    now = datetime.now(timezone.utc)
+    a, b, c, d = (Object(id, (0.0, 0.0), 1.0) for id in "abcd")
+    answer = Answer("q", now, (a, b, c))
+    delta = Delta("q", now, (Leave("b"), Enter(0, d), Reorder(1, c)))
+    assert delta.apply(answer).objects == (d, c, a)
 
 
 def test_names_with_odd_letters_arrive_whole(dunlin: Dunlin) -> None:
@@ -174,9 +183,9 @@ def test_kill_and_restart_lose_and_repeat_nothing(tmp_path: Path) -> None:
         with Dunlin(server.url) as dunlin:
             dunlin.create("near", knn(3, at=(0, 0)))
             work = [
-                threading.Thread(target=follow, args=(dunlin.subscribe("near"),)),
-                threading.Thread(target=send_steps, args=(server,)),
-                threading.Thread(target=kill_three_times, args=(server,)),
+                threading.Thread(target=follow, args=(dunlin.subscribe("near"),), daemon=True),
+                threading.Thread(target=send_steps, args=(server,), daemon=True),
+                threading.Thread(target=kill_three_times, args=(server,), daemon=True),
             ]
             for thread in work:
                 thread.start()
