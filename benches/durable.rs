@@ -137,7 +137,7 @@ fn name(object: usize) -> String {
 }
 
 fn lane(name: &str) -> usize {
-    (Key::of_bytes(name.as_bytes()).0 % LANES as u64) as usize
+    Key::of_bytes(name.as_bytes()).lane(LANES)
 }
 
 fn queries(batches: &[(usize, PositionBatch)]) -> PositionBatch {

@@ -66,7 +66,7 @@ impl Reports {
         for report in 0..REPORTS {
             let object = (self.next + report) * STRIDE % OBJECTS;
             let name = name(object);
-            let lane = (Key::of_bytes(name.as_bytes()).0 % LANES as u64) as usize;
+            let lane = Key::of_bytes(name.as_bytes()).lane(LANES);
             let time = self.epoch * EPOCH_MS + report as i64 * EPOCH_MS / REPORTS as i64;
             let at = self.movement.positions()[object];
             open[lane].push(&name, Timestamp::from_millis(time)?, at);

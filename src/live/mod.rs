@@ -282,6 +282,6 @@ impl<T: Topology, F: FnMut(&Committed<'_, OutputOf<T>>)> Beat<T, F> {
 }
 
 /// A lock that cannot be poisoned in a way that matters: nothing behind it is left half-done.
-fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+pub(crate) fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

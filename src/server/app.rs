@@ -17,14 +17,14 @@ use tokio::task::JoinError;
 use super::cooccurrence::{self, Cooccurrence, CooccurrenceQuery};
 use super::core::Core;
 use super::error::{QueryError, ServerError};
-use super::feed::{Feed, Tally, locked};
+use super::feed::{Feed, Tally};
 use super::hub::{Content, Hub, HubLimits, SharedEvent, SubscribeError, Tag, Told, TopicKind};
 use super::ingest::Ingest;
 use super::options::{Limits, ServeOptions, Storage};
 use super::queries::{self, Checked};
 use super::registry::{QueryKind, Registry, ReserveError};
 use super::settings::{Settings, Stored};
-use crate::live::{AskError, LiveOptions, Producer, now};
+use crate::live::{AskError, LiveOptions, Producer, locked, now};
 
 /// The lanes of positions.
 const LANES: usize = 2;

@@ -18,8 +18,7 @@ use dunlin_stream::process::{Committed, Lanes, Recovery};
 use dunlin_stream::{Key, Process, Timestamp};
 use tokio::sync::{Semaphore, oneshot};
 
-use super::feed::locked;
-use crate::live::{AskError, Asker, JOBS_MAX, Live, LiveError, LiveOptions, Producer};
+use crate::live::{AskError, Asker, JOBS_MAX, Live, LiveError, LiveOptions, Producer, locked};
 use dunlin_query::topology::StandingOutput;
 use dunlin_stream::checkpoint::Checkpoints;
 use std::sync::Arc;

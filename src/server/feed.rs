@@ -8,7 +8,7 @@
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 
 use dunlin_cep::topology::NamedReport;
@@ -21,7 +21,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
 use super::hub::{Content, Hub, Tag, Told, TopicKind};
-use crate::live::now;
+use crate::live::{locked, now};
 
 /// Epochs that may wait for the hub.
 const QUEUE: usize = 64;
@@ -196,9 +196,4 @@ impl Tally {
         let lag = now().as_millis() - epoch.end.as_millis();
         self.lag_ms.store(lag, Ordering::Relaxed);
     }
-}
-
-/// A lock behind which nothing is left half-done.
-pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

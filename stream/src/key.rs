@@ -53,6 +53,16 @@ impl Key {
     pub fn of_bytes(name: &[u8]) -> Self {
         Self(xxh3_64(name))
     }
+
+    /// The lane, of so many, that records of this key go to.
+    ///
+    /// # Panics
+    /// If there is no lane.
+    #[inline]
+    #[must_use]
+    pub fn lane(self, lanes: usize) -> usize {
+        (self.0 % lanes as u64) as usize
+    }
 }
 
 /// A half-open range of keys.

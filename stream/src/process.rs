@@ -191,8 +191,7 @@ impl Lanes {
     /// The lane of an object.
     #[must_use]
     pub fn of_object(&self, name: &[u8]) -> LaneId {
-        let Key(hash) = Key::of_bytes(name);
-        self.input[(hash % self.input.len() as u64) as usize]
+        self.input[Key::of_bytes(name).lane(self.input.len())]
     }
 }
 

@@ -102,8 +102,8 @@ impl PassageBatch {
     pub fn into_lanes(self, lanes: usize) -> Vec<Self> {
         let mut dealt = vec![Self::default(); lanes];
         for PassageRow { time, stream, object } in self.iter() {
-            let lane = Key::of_bytes(object.as_bytes()).0 % lanes as u64;
-            dealt[lane as usize].push(time, stream, object);
+            let lane = Key::of_bytes(object.as_bytes()).lane(lanes);
+            dealt[lane].push(time, stream, object);
         }
         dealt
     }

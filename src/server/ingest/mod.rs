@@ -31,8 +31,7 @@ pub(crate) use rows::read_lines;
 use super::app::{App, own_producer};
 use super::core::{Core, SKEW_MS};
 use super::error::QueryError;
-use super::feed::locked;
-use crate::live::{Producer, now};
+use crate::live::{Producer, locked, now};
 
 /// Own producers, so that many requests go in side by side.
 const POOL: usize = 8;
@@ -153,8 +152,7 @@ impl<'a> Intake<'a> {
     }
 
     fn put(&mut self, object: &str, at: Coord, time: Timestamp) -> Result<(), QueryError> {
-        let Key(hash) = Key::of_bytes(object.as_bytes());
-        let number = (hash % self.lanes.len() as u64) as usize;
+        let number = Key::of_bytes(object.as_bytes()).lane(self.lanes.len());
         let lane = &mut self.lanes[number];
         lane.batch.push(object, time, at);
         lane.rows += 1;

@@ -189,7 +189,7 @@ export class Chart {
       dotSize,
     } = this;
     const pixels = this.canvas.width / Math.max(1, view.width);
-    const parts = {
+    return {
       projection,
       palette,
       strips,
@@ -200,9 +200,6 @@ export class Chart {
       centres,
       radii,
       dotSize,
-    };
-    return {
-      ...parts,
       state,
       view,
       now,
