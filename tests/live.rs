@@ -101,6 +101,12 @@ impl Rig {
     }
 }
 
+/// Longer than some epochs.
+fn pause() {
+    let (_nobody, sends) = channel::<()>();
+    assert!(sends.recv_timeout(Duration::from_millis(150)).is_err());
+}
+
 fn are(found: &[(String, f64)], expected: &[(&str, f64)]) -> Result<()> {
     let found: Vec<_> = found.iter().map(|(name, x)| (name.as_str(), *x)).collect();
     ensure!(found == expected, "{found:?}, not {expected:?}");
@@ -154,15 +160,21 @@ fn the_latest_of_each_object_waits_while_the_engine_is_behind() -> Result<()> {
 fn rows_that_wait_when_the_application_stops_are_in_its_log() -> Result<()> {
     let rig = rig("stopping", 1)?;
     are(&rig.positions("before")?, &[])?;
-    let source = rig.live.source("gps", 1, 0, Policy::Latest { objects_max: 9 });
-    let brake = rig.brake.lock();
-    while !matches!(source.send(reports(&[("a", 0.5), ("b", 1.0)]))?, Sent::Held) {}
-    // Whatever the engine has taken of them, this changes their order.
-    source.send(reports(&[("a", 2.0)]))?;
-    ensure!(rig.live.is_running());
-    drop(brake);
-    rig.live.stop()?;
-    let last = rig.answers.try_iter().last();
+    let Rig { live, brake, answers, .. } = rig;
+    let source = live.source("gps", 1, 0, Policy::Latest { objects_max: 9 });
+    let held = brake.lock();
+    // The engine stands still in an epoch that has ended: these come in a later one.
+    pause();
+    let first = source.send(reports(&[("a", 0.5), ("b", 1.0)]))?;
+    ensure!(matches!(first, Sent::Appended(_)), "{first:?}");
+    let second = source.send(reports(&[("a", 2.0)]))?;
+    ensure!(matches!(second, Sent::Held), "{second:?}");
+    let stopping = std::thread::spawn(move || live.stop());
+    pause();
+    // Now it is told to stop before it can give any credit back.
+    drop(held);
+    stopping.join().ok().context("no panic")??;
+    let last = answers.try_iter().last();
     let (_, objects) = last.context("the answer changed")?;
     are(&objects, &[("b", 1.0), ("a", 2.0)])?;
     Ok(())
