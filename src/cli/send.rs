@@ -21,7 +21,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status, Streaming};
 
-use super::client::{self, ClientError};
+use super::client::{self, ClientError, ServerArgs};
 use super::error::CliError;
 use super::progress::{self, Count, StopWatch, counted, say};
 use super::reading::ReadingArgs;
@@ -52,9 +52,8 @@ pub(crate) struct SendArgs {
     /// Which times reports have
     #[arg(long, value_enum, default_value_t)]
     times: Times,
-    /// The server's gRPC address
-    #[arg(long, value_name = "URL", default_value = client::URL)]
-    url: String,
+    #[command(flatten)]
+    server: ServerArgs,
     /// A number of one's own: the same file sent again under it takes effect once
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..1 << 63))]
     producer: Option<u64>,
@@ -188,12 +187,12 @@ impl<'a> TraceSender<'a> {
             ClientError::Connect { .. } => self.sequence > 0,
             ClientError::Refused(status) => is_of_connection(status),
             ClientError::Ended => true,
-            ClientError::System(_) => false,
+            ClientError::Token | ClientError::Authority { .. } | ClientError::System(_) => false,
         }
     }
 
     async fn over_one_connection(&mut self) -> Result<(), ClientError> {
-        let mut ingest = IngestClient::new(client::connect(&self.args.url).await?);
+        let mut ingest = IngestClient::new(self.args.server.connect().await?);
         let (batches, stream) = channel(WINDOW);
         for batch in &self.open {
             // There is room for as many as may be open.

@@ -2,10 +2,12 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use dunlin::server::{ServeOptions, Server};
+use dunlin::datasets::generate::{RoadError, RoadGraph};
+use dunlin::server::{ServeOptions, Server, TlsFiles};
 use dunlin::stream::Guarantee;
 use dunlin::stream::log::SyncPolicy;
 
@@ -51,6 +53,18 @@ pub(crate) struct ServeArgs {
     /// How many shards to cut the space into, once there are objects enough
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
     shards: u16,
+    /// Draw the map on roads: files of nodes (id lon lat) and of roads (id node node length)
+    #[arg(long, num_args = 2, value_names = ["NODES", "ROADS"])]
+    roads: Option<Vec<PathBuf>>,
+    /// Serve over TLS under this certificate, in PEM
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// The key of the certificate, in PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+    /// Ask clients for a bearer token, one of this file
+    #[arg(long, value_name = "FILE")]
+    tokens: Option<PathBuf>,
 }
 
 /// What becomes of what was under way when the server fails.
@@ -78,8 +92,20 @@ fn sync(text: &str) -> Result<SyncPolicy, duration::DurationError> {
 }
 
 impl ServeArgs {
-    fn options(&self) -> ServeOptions {
-        ServeOptions {
+    fn tls(&self) -> Option<TlsFiles> {
+        let (certificate, key) = self.tls_cert.clone().zip(self.tls_key.clone())?;
+        Some(TlsFiles { certificate, key })
+    }
+
+    fn roads(&self) -> Result<Option<Arc<RoadGraph>>, RoadError> {
+        match self.roads.as_deref() {
+            Some([nodes, roads]) => RoadGraph::read(nodes, roads).map(|it| Some(Arc::new(it))),
+            _ => Ok(None),
+        }
+    }
+
+    fn options(&self) -> Result<ServeOptions, RoadError> {
+        Ok(ServeOptions {
             http: self.http,
             grpc: self.grpc,
             data: self.data.clone(),
@@ -93,16 +119,24 @@ impl ServeArgs {
             },
             sync: self.sync,
             shards: self.shards.into(),
+            tls: self.tls(),
+            tokens: self.tokens.clone(),
+            roads: self.roads()?,
             ..ServeOptions::default()
-        }
+        })
     }
 }
 
 /// Runs the command.
 pub(crate) fn run(args: &ServeArgs) -> Result<(), CliError> {
-    let server = Server::start(&args.options())?;
-    say(format_args!("map and HTTP: http://{}/", server.http()));
-    say(format_args!("gRPC:         {}", server.grpc()));
+    let server = Server::start(&args.options()?)?;
+    let scheme = if args.tls_cert.is_some() { "https" } else { "http" };
+    say(format_args!("map and HTTP: {scheme}://{}/", server.http()));
+    say(format_args!("gRPC:         {scheme}://{}", server.grpc()));
+    let is_local = server.http().ip().is_loopback() && server.grpc().ip().is_loopback();
+    if !is_local && args.tokens.is_none() {
+        say(format_args!("everybody who reaches this machine may read and write: see --tokens"));
+    }
     match &args.data {
         Some(folder) => say(format_args!("data:         {}", folder.display())),
         None => say(format_args!("nothing is kept when the server ends: use --data to keep it")),

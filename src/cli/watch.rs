@@ -12,9 +12,8 @@ use dunlin::server::proto::ask_client::AskClient;
 use dunlin::server::proto::queries_client::QueriesClient;
 use dunlin::server::proto::subscribe_client::SubscribeClient;
 use dunlin::server::proto::{Answer, AskRequest, CreateRequest, QueryId, SubscribeRequest};
-use tonic::transport::Channel;
 
-use super::client::{self, ClientError};
+use super::client::{self, ClientError, Link, ServerArgs};
 use super::error::CliError;
 use super::output::OutputError;
 use super::progress::say;
@@ -42,9 +41,8 @@ pub(crate) struct WatchArgs {
     /// End after so many events
     #[arg(long, value_name = "N")]
     count: Option<u64>,
-    /// The server's gRPC address
-    #[arg(long, value_name = "URL", default_value = client::URL)]
-    url: String,
+    #[command(flatten)]
+    server: ServerArgs,
 }
 
 /// From where to look.
@@ -87,13 +85,13 @@ impl WatchArgs {
 /// Runs the command.
 pub(crate) fn run(args: &WatchArgs) -> Result<(), CliError> {
     client::runtime()?.block_on(async {
-        let channel = client::connect(&args.url).await?;
+        let link = args.server.connect().await?;
         let id = own_id();
-        let mut queries = QueriesClient::new(channel.clone());
+        let mut queries = QueriesClient::new(link.clone());
         let json = args.question(Some(&id));
         queries.create(CreateRequest { json }).await.map_err(ClientError::from)?;
         let watched = tokio::select! {
-            watched = watch(args, &id, &channel) => watched,
+            watched = watch(args, &id, &link) => watched,
             _ = tokio::signal::ctrl_c() => Ok(()),
         };
         // A server that is gone has no query any more.
@@ -108,12 +106,12 @@ fn own_id() -> String {
     format!("watch-{}-{}", std::process::id(), now.as_micros())
 }
 
-async fn watch(args: &WatchArgs, id: &str, channel: &Channel) -> Result<(), CliError> {
-    let mut subscribe = SubscribeClient::new(channel.clone());
+async fn watch(args: &WatchArgs, id: &str, link: &Link) -> Result<(), CliError> {
+    let mut subscribe = SubscribeClient::new(link.clone());
     let request = SubscribeRequest { id: id.to_owned(), resume_after: None };
     let stream = subscribe.subscribe(request).await.map_err(ClientError::from)?;
     let mut events = stream.into_inner();
-    let mut ask = AskClient::new(channel.clone());
+    let mut ask = AskClient::new(link.clone());
     let mut table = Table::new(args.title());
     let (mut refresh, mut count) = (tokio::time::interval(REFRESH), 0u64);
     loop {

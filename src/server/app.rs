@@ -14,6 +14,7 @@ use tokio::sync::mpsc::Receiver;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinError;
 
+use super::access::Access;
 use super::cooccurrence::{self, Cooccurrence, CooccurrenceQuery};
 use super::core::Core;
 use super::error::{QueryError, ServerError};
@@ -23,6 +24,7 @@ use super::ingest::Ingest;
 use super::options::{Limits, ServeOptions, Storage};
 use super::queries::{self, Checked};
 use super::registry::{QueryKind, Registry, ReserveError};
+use super::roads::Roads;
 use super::settings::{Settings, Stored};
 use crate::live::{AskError, LiveOptions, Producer, locked, now};
 
@@ -37,9 +39,11 @@ pub(crate) const OWN_PRODUCERS: u64 = 1 << 63;
 
 /// See the module documentation.
 pub(crate) struct App {
+    pub(crate) access: Access,
     pub(crate) core: Core,
     pub(crate) ingest: Ingest,
     pub(crate) limits: Limits,
+    pub(crate) roads: Option<Roads>,
     pub(crate) tally: Arc<Tally>,
     pub(crate) metrics: PrometheusHandle,
     pub(crate) maps: Arc<Semaphore>,
@@ -63,6 +67,7 @@ impl App {
         options: &ServeOptions,
         metrics: PrometheusHandle,
     ) -> Result<Arc<Self>, ServerError> {
+        let access = Access::open(options.tokens.as_deref())?;
         let mut settings = Settings::new(options.space, options.epoch_ms, LANES);
         if let Some(folder) = &options.data {
             settings = settings.open(folder)?;
@@ -76,6 +81,8 @@ impl App {
         let (core, tally, committed) = start_positions(options, &storage, &feed)?;
         let producer = own_producer(&core);
         let app = Self {
+            access,
+            roads: options.roads.as_deref().and_then(Roads::new),
             ingest: Ingest::new(&core),
             commands: Mutex::new((Registry::default(), producer)),
             settings: Mutex::new(settings),

@@ -8,6 +8,8 @@ use dunlin_stream::checkpoint::CheckpointError;
 use dunlin_stream::log::LogError;
 use dunlin_stream::outputs::OutputError;
 
+use super::access::AccessError;
+use super::connection::TlsError;
 use super::cooccurrence::CooccurrenceError;
 use super::hub::SubscribeError;
 use super::settings::SettingsError;
@@ -27,6 +29,12 @@ pub enum ServerError {
         /// What the system says.
         source: io::Error,
     },
+    /// The certificate cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The tokens cannot be used.
+    #[error(transparent)]
+    Access(#[from] AccessError),
     /// The data folder does not fit.
     #[error(transparent)]
     Settings(#[from] SettingsError),

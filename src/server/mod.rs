@@ -13,7 +13,9 @@
 //! | rows of requests into batches | `ingest` |
 //! | faces | `http`, `grpc` |
 
+mod access;
 mod app;
+mod connection;
 mod cooccurrence;
 mod core;
 mod error;
@@ -26,10 +28,12 @@ mod json;
 mod options;
 mod queries;
 mod registry;
+mod roads;
 mod settings;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
@@ -37,6 +41,8 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+pub use access::AccessError;
+pub use connection::{TlsError, TlsFiles};
 pub use cooccurrence::CooccurrenceError;
 pub use error::ServerError;
 pub use grpc::proto;
@@ -44,6 +50,7 @@ pub use options::{Limits, ServeOptions};
 pub use settings::SettingsError;
 
 use app::App;
+use connection::Door;
 
 /// A running server; see the module documentation.
 ///
@@ -74,14 +81,24 @@ impl Server {
         let runtime = Builder::new_multi_thread().enable_all().thread_name("server").build()?;
         let http = runtime.block_on(listen(options.http, "http"))?;
         let grpc = runtime.block_on(listen(options.grpc, "grpc"))?;
+        let (tls, limits) = (options.tls.as_ref(), options.limits);
+        let handshake = Duration::from_millis(limits.head_ms_max);
+        let acceptor = |protocol: &[u8]| {
+            let acceptor = tls.map(|it| it.acceptor(protocol)).transpose()?;
+            Ok::<_, TlsError>(acceptor.map(|it| (it, handshake)))
+        };
+        let (http_tls, grpc_tls) = (acceptor(b"http/1.1")?, acceptor(b"h2")?);
         let app = App::start(options, figures()?)?;
         runtime.block_on(app.recover())?;
         let (stop, stopped) = watch::channel(false);
         let (http_address, grpc_address) = (http.local_addr()?, grpc.local_addr()?);
         let router = http::router(app.clone(), http_address.ip().is_loopback());
         runtime.spawn(keep(app.clone(), options.shards, stopped.clone()));
+        let (places, silence) = (limits.connections_max, Some(grpc::SILENCE_MAX));
+        let http = Door::new(http, places, None, http_tls);
+        let grpc = Door::new(grpc, places, silence, grpc_tls);
         let faces = vec![
-            runtime.spawn(http::serve(http, router, options.limits, stopped.clone())),
+            runtime.spawn(http::serve(http, router, limits.head_ms_max, stopped.clone())),
             runtime.spawn(grpc::serve(grpc, app.clone(), stopped)),
         ];
         Ok(Self { runtime, app, stop, faces, http: http_address, grpc: grpc_address })

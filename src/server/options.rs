@@ -4,10 +4,13 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use dunlin_datasets::generate::RoadGraph;
 use dunlin_index::SpaceKind;
 use dunlin_stream::Guarantee;
 use dunlin_stream::checkpoint::{CheckpointError, Checkpoints};
 use dunlin_stream::log::{LocalLog, LocalOptions, Log, LogError, MemoryLog, SyncPolicy};
+
+use super::connection::TlsFiles;
 
 /// How a server runs.
 #[derive(Clone, Debug)]
@@ -30,6 +33,12 @@ pub struct ServeOptions {
     pub sync: SyncPolicy,
     /// How many shards the space is cut into when there are objects enough.
     pub shards: usize,
+    /// The certificate to serve under; without one nothing is encrypted.
+    pub tls: Option<TlsFiles>,
+    /// The file of bearer tokens; without one everybody may read and write. See the README.
+    pub tokens: Option<PathBuf>,
+    /// The roads to draw the map on.
+    pub roads: Option<Arc<RoadGraph>>,
     /// What one client may ask for.
     pub limits: Limits,
 }
@@ -51,7 +60,7 @@ pub struct Limits {
     pub subscribers_per_query_max: usize,
     /// Subscribers of all queries.
     pub subscribers_max: usize,
-    /// Open connections over HTTP.
+    /// Open connections over HTTP, and as many over gRPC.
     pub connections_max: usize,
     /// Open maps.
     pub maps_max: usize,
@@ -105,6 +114,9 @@ impl Default for ServeOptions {
             guarantee: Guarantee::Precise,
             sync: SyncPolicy::Interval(std::time::Duration::from_millis(50)),
             shards: 1,
+            tls: None,
+            tokens: None,
+            roads: None,
             limits: Limits::default(),
         }
     }

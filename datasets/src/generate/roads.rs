@@ -129,6 +129,15 @@ impl RoadGraph {
         &self.nodes
     }
 
+    /// Both ends of every road.
+    pub fn segments(&self) -> impl Iterator<Item = [Coord; 2]> {
+        let nodes = 0..self.nodes.len() as u32;
+        let ends = nodes.flat_map(|from| self.roads_of(from).iter().map(move |it| (from, it.to)));
+        // Each road stands at both of its ends.
+        ends.filter(|(from, to)| from < to)
+            .map(|(from, to)| [from, to].map(|node| self.nodes[node as usize]))
+    }
+
     /// The length of all roads, in metres or units of the plane.
     #[must_use]
     pub fn length(&self) -> f64 {

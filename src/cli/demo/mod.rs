@@ -10,9 +10,11 @@
 mod traffic;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
+use dunlin::datasets::generate::RoadGraph;
 use dunlin::server::proto::ingest_client::IngestClient;
 use dunlin::server::proto::queries_client::QueriesClient;
 use dunlin::server::proto::{Ack, CreateRequest, EventBatch, PositionBatch};
@@ -20,9 +22,8 @@ use dunlin::server::{ServeOptions, Server, ServerError};
 use tokio::sync::mpsc::{Receiver, channel};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
-use tonic::transport::Channel;
 
-use super::client::{self, ClientError};
+use super::client::{self, ClientError, Link, ServerArgs};
 use super::error::CliError;
 use super::progress::say;
 use traffic::Traffic;
@@ -57,8 +58,9 @@ pub(crate) struct DemoArgs {
 
 /// Runs the command.
 pub(crate) fn run(args: &DemoArgs) -> Result<(), CliError> {
-    let traffic = Traffic::new(args.objects as usize, args.seed)?;
-    let server = start()?;
+    let city = traffic::city(args.seed)?;
+    let traffic = Traffic::new(city.clone(), args.objects as usize, args.seed)?;
+    let server = start(city)?;
     tell(&server, args);
     let grpc = server.grpc().to_string();
     let driver = std::thread::Builder::new().name("traffic".to_owned());
@@ -75,11 +77,12 @@ pub(crate) fn run(args: &DemoArgs) -> Result<(), CliError> {
 }
 
 /// On the usual ports, or on free ones if those are taken.
-fn start() -> Result<Server, ServerError> {
-    match Server::start(&ServeOptions::default()) {
+fn start(city: RoadGraph) -> Result<Server, ServerError> {
+    let options = ServeOptions { roads: Some(Arc::new(city)), ..ServeOptions::default() };
+    match Server::start(&options) {
         Err(ServerError::Listen { .. }) => {
             let any = SocketAddr::from(([127, 0, 0, 1], 0));
-            Server::start(&ServeOptions { http: any, grpc: any, ..ServeOptions::default() })
+            Server::start(&ServeOptions { http: any, grpc: any, ..options })
         }
         started => started,
     }
@@ -107,14 +110,14 @@ fn tell(server: &Server, args: &DemoArgs) {
 
 /// Registers the queries and lets the traffic run until the server ends.
 async fn drive(grpc: &str, mut traffic: Traffic) -> Result<(), ClientError> {
-    let channel = client::connect(grpc).await?;
-    let mut queries = QueriesClient::new(channel.clone());
+    let link = ServerArgs::at(grpc).connect().await?;
+    let mut queries = QueriesClient::new(link.clone());
     for json in QUERIES {
         queries.create(CreateRequest { json: json.to_owned() }).await?;
     }
     let (positions, batches) = channel_of::<PositionBatch>();
     let (events, passages) = channel_of::<EventBatch>();
-    let mut ingest = Ingest::open(channel, batches, passages).await?;
+    let mut ingest = Ingest::open(link, batches, passages).await?;
     let mut turns = tokio::time::interval(STEP);
     loop {
         tokio::select! {
@@ -143,11 +146,11 @@ struct Ingest {
 
 impl Ingest {
     async fn open(
-        channel: Channel,
+        link: Link,
         batches: Receiver<PositionBatch>,
         passages: Receiver<EventBatch>,
     ) -> Result<Self, ClientError> {
-        let mut ingest = IngestClient::new(channel);
+        let mut ingest = IngestClient::new(link);
         let positions = ingest.positions(ReceiverStream::new(batches)).await?.into_inner();
         let events = ingest.events(ReceiverStream::new(passages)).await?.into_inner();
         Ok(Self { positions, events })

@@ -11,7 +11,9 @@
 
 use std::collections::VecDeque;
 
-use dunlin::datasets::generate::{City, Movement, NetworkMovement, RoadError, Travellers};
+use dunlin::datasets::generate::{
+    City, Movement, NetworkMovement, RoadError, RoadGraph, Travellers,
+};
 use dunlin::index::{Coord, Interval, Slot, StripIndex};
 use dunlin::server::proto::{EventBatch, PositionBatch};
 
@@ -42,9 +44,13 @@ pub(super) struct Traffic {
     passed: EventBatch,
 }
 
+/// The made-up city.
+pub(super) fn city(seed: u64) -> Result<RoadGraph, RoadError> {
+    City { seed, side: SIDE, ..City::default() }.build()
+}
+
 impl Traffic {
-    pub(super) fn new(objects: usize, seed: u64) -> Result<Self, RoadError> {
-        let graph = City { seed, side: SIDE, ..City::default() }.build()?;
+    pub(super) fn new(graph: RoadGraph, objects: usize, seed: u64) -> Result<Self, RoadError> {
         let junctions = graph.nodes().iter().copied().step_by(JUNCTIONS_PER_CAMERA);
         let camera_at: Vec<Coord> = junctions.collect();
         let slots: Vec<Slot> = (0..).map(Slot).take(camera_at.len()).collect();
@@ -149,7 +155,7 @@ mod tests {
 
     #[test]
     fn convoys_follow_their_leader_past_cameras() {
-        let mut traffic = Traffic::new(60, 7).unwrap();
+        let mut traffic = Traffic::new(city(7).unwrap(), 60, 7).unwrap();
         let (leaders, mut was) = (60, Vec::new());
         let mut cameras = BTreeMap::<String, Vec<String>>::new();
         for step in 0..900 {

@@ -45,7 +45,8 @@ pub(super) async fn state(State(app): State<Arc<App>>) -> Result<Response, Probl
 }
 
 /// `{"time":"…","space":"sphere","objects":n,"queries":n,"subscribers":n,"lanes":n,"lag_ms":n,
-/// "records":{…},"cooccurrences":[…],"shards":[…],"strips":[…]}`
+/// "roads":bool,"bounds":[west,south,east,north]|null,"records":{…},"cooccurrences":[…],
+/// "shards":[…],"strips":[…]}`
 pub(crate) async fn state_text(app: &App) -> Result<String, AskError> {
     let (time, objects, shards, strips) = app
         .core
@@ -56,9 +57,15 @@ pub(crate) async fn state_text(app: &App) -> Result<String, AskError> {
     let subscribers = app.feed.hub().subscriber_count();
     let mut text = format!(
         "{{\"time\":\"{time}\",\"space\":\"{space}\",\"objects\":{objects},\"queries\":{queries},\
-         \"subscribers\":{subscribers},\"lanes\":{lanes},\"lag_ms\":{},\"records\":",
-        app.tally.lag_ms.load(Ordering::Relaxed)
+         \"subscribers\":{subscribers},\"lanes\":{lanes},\"lag_ms\":{},\"roads\":{},\"bounds\":",
+        app.tally.lag_ms.load(Ordering::Relaxed),
+        app.roads.is_some()
     );
+    match &app.roads {
+        Some(roads) => push_list(&mut text, roads.bounds, push_number),
+        None => text.push_str("null"),
+    }
+    text.push_str(",\"records\":");
     push_tally(&mut text, &app.tally);
     text.push_str(",\"cooccurrences\":");
     push_list(&mut text, app.cooccurrences(), |text, query| {
@@ -114,6 +121,16 @@ pub(crate) fn push_strip(text: &mut String, strip: StripSummary) {
     push_range(text, strip.from, strip.to);
     write!(text, ",\"objects\":{},\"shard\":{}}}", strip.objects, strip.shard)
         .expect("a string takes all");
+}
+
+/// The roads below the map; see [`crate::server::roads`].
+pub(super) async fn roads(State(app): State<Arc<App>>) -> Result<Response, Problem> {
+    let Some(roads) = &app.roads else {
+        let detail = "this server was given no roads; see 'dunlin serve --roads'";
+        return Err(Problem::new(StatusCode::NOT_FOUND, detail));
+    };
+    let kind = [(header::CONTENT_TYPE, "application/octet-stream")];
+    Ok((kind, roads.bytes.clone()).into_response())
 }
 
 /// Figures, in the text form of Prometheus.

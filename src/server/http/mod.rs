@@ -44,6 +44,7 @@ fn routes() -> Vec<Route> {
         ("/v1/objects/{id}", &["get"], get(look::object)),
         ("/v1/state", &["get"], get(look::state)),
         ("/v1/map", &["get"], get(map::socket)),
+        ("/v1/map/roads", &["get"], get(look::roads)),
         ("/v1/openapi.json", &["get"], get(look::openapi)),
         ("/metrics", &["get"], get(look::metrics)),
         ("/healthz", &["get"], get(look::health)),
@@ -61,6 +62,7 @@ pub(super) fn router(app: Arc<App>, is_local: bool) -> Router {
         .method_not_allowed_fallback(async || {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this path takes other methods")
         })
+        .layer(from_fn_with_state(app.clone(), guard::with_token))
         .layer(from_fn_with_state(is_local, guard::own_pages_only))
         .with_state(app)
 }

@@ -4,7 +4,7 @@ import { freeName, inWords, knnQuery, question } from "./answers.js";
 import { Camera } from "./camera.js";
 import { Chart } from "./chart.js";
 import { byId, make, write } from "./dom.js";
-import { Feed, QueryStream, bytes, pathTo, request } from "./link.js";
+import { Feed, QueryStream, bytes, keepToken, pathTo, request } from "./link.js";
 import { ago, degreeLabel, length, plainLabel } from "./nice.js";
 import { Panel } from "./panel.js";
 import { Popover } from "./popover.js";
@@ -98,7 +98,7 @@ async function loadQueries() {
   if (state.selected === null) stream.watch(null);
 }
 
-function phaseChanged(phase, retryAt) {
+function phaseChanged(phase, retryAt, reason) {
   const before = state.phase;
   change(states.withPhase(state, phase, retryAt));
   if (phase === "live") {
@@ -106,6 +106,11 @@ function phaseChanged(phase, retryAt) {
     if (before !== "live" && chart.frames > 0) say("The connection is back.");
   } else if (phase === "waiting" && before === "live") {
     say("The connection to the server is lost.");
+  }
+  byId("key").hidden = phase !== "denied";
+  if (phase === "denied") {
+    write(byId("key-why"), `${reason}.`);
+    byId("key-token").focus();
   }
   drawPhase();
 }
@@ -304,10 +309,11 @@ function drawPhase() {
     live: `Live · ${message?.time.slice(11, 19) ?? ""} UTC`,
     connecting: "Connecting",
     waiting: "Not connected",
+    denied: "Not allowed",
   };
   write(byId("status"), words[phase]);
   const notice = byId("notice");
-  notice.hidden = phase === "live" || (phase === "connecting" && feed.attempt === 0);
+  notice.hidden = phase === "live" || phase === "denied" || (phase === "connecting" && feed.attempt === 0);
   const seconds = Math.max(1, Math.ceil((retryAt - Date.now()) / 1000));
   const age = performance.now() - chart.frameAt;
   const last = chart.frames > 0 && age > 2000 ? ` The chart shows what was known ${ago(age)}.` : "";
@@ -333,6 +339,11 @@ function wire() {
   byId("zoom-fit").addEventListener("click", () => camera.show(camera.extent));
   byId("add").addEventListener("click", () => askAt(camera.view.width / 2, camera.view.height / 2));
   byId("retry").addEventListener("click", () => feed.open());
+  byId("key").addEventListener("submit", (event) => {
+    event.preventDefault();
+    keepToken(byId("key-token").value.trim());
+    feed.open();
+  });
   byId("filter").addEventListener("input", ({ target }) => {
     change(states.withFilter(state, target.value));
     drawPanel();

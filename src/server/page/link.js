@@ -17,9 +17,42 @@ export class Refusal extends Error {
   }
 }
 
+/** The name of the token in the memory of this tab, and in an address where no header may stand. */
+const TOKEN = "access_token";
+
+/** Keeps a token for this tab; one that stands behind `#access_token=` is taken from there. */
+export function keepToken(token) {
+  sessionStorage.setItem(TOKEN, token);
+}
+
+if (location.hash.startsWith(`#${TOKEN}=`)) {
+  keepToken(location.hash.slice(TOKEN.length + 2));
+  history.replaceState(null, "", location.pathname);
+}
+
+function headers(more) {
+  const token = sessionStorage.getItem(TOKEN);
+  return token === null ? more : { ...more, authorization: `Bearer ${token}` };
+}
+
+function withToken(path) {
+  const token = sessionStorage.getItem(TOKEN);
+  return token === null ? path : `${path}?${TOKEN}=${encodeURIComponent(token)}`;
+}
+
+/** Why the server lets nobody in without another token; null if that is not so. */
+async function refusal() {
+  try {
+    await request("GET", "/v1/queries?limit=1");
+  } catch (error) {
+    if (error instanceof Refusal && [401, 403].includes(error.status)) return error.message;
+  }
+  return null;
+}
+
 /** The JSON of a path; throws a Refusal, or a TypeError when nobody answers. */
 export async function request(method, path, body) {
-  const options = { method, headers: { accept: "application/json" } };
+  const options = { method, headers: headers({ accept: "application/json" }) };
   if (body !== undefined) {
     options.body = JSON.stringify(body);
     options.headers["content-type"] = "application/json";
@@ -39,7 +72,7 @@ async function problemOf(response) {
 
 /** The bytes of a path. */
 export async function bytes(path) {
-  const response = await fetch(path);
+  const response = await fetch(path, { headers: headers({}) });
   if (!response.ok) throw new Refusal(response.status, {});
   return response.arrayBuffer();
 }
@@ -68,7 +101,7 @@ export class Feed {
     clearTimeout(this.timer);
     this.onPhase("connecting", 0);
     const scheme = location.protocol === "https:" ? "wss:" : "ws:";
-    this.socket = new WebSocket(`${scheme}//${location.host}/v1/map`);
+    this.socket = new WebSocket(`${scheme}//${location.host}${withToken("/v1/map")}`);
     this.socket.binaryType = "arraybuffer";
     this.socket.onopen = () => {
       this.sent = null;
@@ -103,12 +136,21 @@ export class Feed {
 
   wait() {
     clearTimeout(this.timer);
+    if (!this.live) this.askWhy();
     this.live = false;
     this.text = null;
     const pause = pauseAfter(this.attempt);
     this.attempt += 1;
     this.onPhase("waiting", Date.now() + pause);
     this.timer = setTimeout(() => this.open(), pause);
+  }
+
+  /** A socket does not say why it was refused. */
+  async askWhy() {
+    const reason = await refusal();
+    if (reason === null || this.live) return;
+    clearTimeout(this.timer);
+    this.onPhase("denied", 0, reason);
   }
 
   /** Asks for a view and answers; sent when it differs from what was sent last. */
@@ -140,7 +182,7 @@ export class QueryStream {
     this.id = id;
     if (before !== null) this.on.onEnd(before);
     if (id === null) return;
-    const source = new EventSource(pathTo("queries", id, "/stream"));
+    const source = new EventSource(withToken(pathTo("queries", id, "/stream")));
     source.addEventListener("answer", ({ data }) => this.on.onAnswer(JSON.parse(data)));
     source.addEventListener("delta", ({ data }) => this.on.onDelta(JSON.parse(data)));
     source.onerror = () => this.on.onEnd(id);

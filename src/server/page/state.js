@@ -29,7 +29,7 @@ export function initial() {
   };
 }
 
-/** The phase of the connection: `connecting`, `live` or `waiting` until `retryAt`. */
+/** The phase of the connection: `connecting`, `live`, `denied`, or `waiting` until `retryAt`. */
 export function withPhase(state, phase, retryAt = 0) {
   return { ...state, phase, retryAt };
 }

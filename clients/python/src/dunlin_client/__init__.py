@@ -33,7 +33,16 @@ from .answers import (
 )
 from .calls import State
 from .client import Dunlin, Subscription
-from .errors import BadRequest, Busy, Conflict, DunlinError, NotFound, Problem, Unreachable
+from .errors import (
+    BadRequest,
+    Busy,
+    Conflict,
+    Denied,
+    DunlinError,
+    NotFound,
+    Problem,
+    Unreachable,
+)
 from .queries import (
     Cooccurrence,
     Inside,
@@ -56,6 +65,7 @@ __all__ = [
     "Conflict",
     "Cooccurrence",
     "Delta",
+    "Denied",
     "Dunlin",
     "DunlinError",
     "Enter",

@@ -34,11 +34,14 @@ class AsyncDunlin:
         *,
         timeout_s: float = 30.0,
         patience_s: float = 60.0,
+        token: str | None = None,
         headers: dict[str, str] | None = None,
         verify: bool | SSLContext = True,
     ) -> None:
         """`timeout_s` bounds each wait for the server, `patience_s` how long a cut subscription or
-        a numbered batch is tried again."""
+        a numbered batch is tried again. A server that asks for a `token` is best reached by
+        https, with `verify` for a certificate of one's own."""
+        headers = calls.headers_of(token, headers)
         self._http = httpx.AsyncClient(
             base_url=url, timeout=timeout_s, headers=headers, verify=verify, limits=NO_LIMITS
         )

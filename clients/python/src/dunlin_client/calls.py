@@ -73,6 +73,8 @@ class State(TypedDict):
     subscribers: int
     lanes: int
     lag_ms: int
+    roads: bool
+    bounds: list[float] | None
     records: Records
     cooccurrences: list[CooccurrenceState]
     shards: list[Shard]
@@ -140,6 +142,12 @@ def object(id: str) -> Call[Located]:
 
 def state() -> Call[State]:
     return Call("GET", "/v1/state", lambda said: said)
+
+
+def headers_of(token: str | None, others: dict[str, str] | None) -> dict[str, str]:
+    """The headers of every request."""
+    shown = {} if token is None else {"authorization": f"Bearer {token}"}
+    return {**shown, **(others or {})}
 
 
 def query_path(id: str) -> str:

@@ -6,6 +6,7 @@
     ├── Unreachable          nobody answers, or the connection broke: try again later
     └── Problem              the server answered with a reason (problem+json)
         ├── BadRequest       400, 413, 415: mend the request; `field` says where
+        ├── Denied           401, 403: another token, or one with the scope that this takes
         ├── NotFound         404: there is no such query or object
         ├── Conflict         409: the id of a query is taken
         └── Busy             408, 429, 503: a limit is reached, or the server stops
@@ -48,6 +49,10 @@ class BadRequest(Problem):
     """The request is wrong; sent again, it would be as wrong."""
 
 
+class Denied(Problem):
+    """The server asks for a token, does not know this one, or its scope does not do."""
+
+
 class NotFound(Problem):
     """There is no such query or object."""
 
@@ -62,6 +67,8 @@ class Busy(Problem):
 
 _BY_STATUS: dict[int, type[Problem]] = {
     400: BadRequest,
+    401: Denied,
+    403: Denied,
     404: NotFound,
     408: Busy,
     409: Conflict,

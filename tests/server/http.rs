@@ -1,10 +1,12 @@
 //! Every path of the HTTP face over real sockets: what it gives, and what it says to what is wrong.
 
-mod serving;
+use crate::serving::{options, start, start_with, until};
+use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
+use dunlin::datasets::generate::City;
+use dunlin::server::ServeOptions;
 use serde_json::{Value, json};
-use serving::{start, until};
 
 const NEAREST: &str = r#"{"id":"q1","knn":{"k":2,"at":[0,0]}}"#;
 
@@ -154,13 +156,16 @@ fn questions_are_answered_once() -> Result<()> {
     until(|| Ok(client.get("/v1/state")?.json()?["objects"] == 3))?;
     let ask = |question: &str| client.post("/v1/query", question)?.json();
     let answer = ask(r#"{"knn":{"k":2,"object":"c"}}"#)?;
-    assert_eq!(serving::ids(&answer)?, ["b", "a"]);
+    assert_eq!(crate::serving::ids(&answer)?, ["b", "a"]);
     assert!(
         answer["objects"][0]["distance"].as_f64().is_some_and(|it| (it - 111_195.0).abs() < 1.0)
     );
     assert!(answer["query"].is_null() && answer["time"].is_string(), "{answer}");
-    assert_eq!(serving::ids(&ask(r#"{"knn":{"k":2,"object":"nobody"}}"#)?)?, [""; 0]);
-    assert_eq!(serving::ids(&ask(r#"{"within":{"radius":120000,"at":[1,0]}}"#)?)?, ["a", "b"]);
+    assert_eq!(crate::serving::ids(&ask(r#"{"knn":{"k":2,"object":"nobody"}}"#)?)?, [""; 0]);
+    assert_eq!(
+        crate::serving::ids(&ask(r#"{"within":{"radius":120000,"at":[1,0]}}"#)?)?,
+        ["a", "b"]
+    );
     client.post("/v1/query", r#"{"knn":{"k":2}}"#)?.problem(400)?;
     let object = client.get("/v1/objects/a")?.json()?;
     assert_eq!((&object["id"], &object["at"]), (&json!("a"), &json!([1.0, 0.0])));
@@ -181,6 +186,8 @@ fn the_server_tells_how_it_is() -> Result<()> {
     assert_eq!((&state["space"], &state["lanes"]), (&json!("sphere"), &json!(2)));
     assert_eq!(state["shards"], json!([{"from": null, "to": null, "objects": 1, "queries": 0}]));
     assert_eq!(state["strips"], json!([{"from": null, "to": null, "objects": 1, "shard": 0}]));
+    assert_eq!((&state["roads"], &state["bounds"]), (&json!(false), &Value::Null));
+    client.get("/v1/map/roads")?.problem(404)?;
     let metrics = client.get("/metrics")?;
     ensure!(metrics.text.contains("dunlin_epochs_total"), "{}", metrics.text);
     let document = client.get("/v1/openapi.json")?.json()?;
@@ -190,6 +197,20 @@ fn the_server_tells_how_it_is() -> Result<()> {
     client.get("/nothing")?.problem(404)?;
     client.get("/v1/positions")?.problem(405)?;
     client.get("/v1/queries/q/ws")?.problem(400)?;
+    server.stop()?;
+    Ok(())
+}
+
+#[test]
+fn the_map_lies_on_roads() -> Result<()> {
+    let city = City { side: 3, ..City::default() }.build()?;
+    let count = city.road_count();
+    let (server, client) = start_with(&ServeOptions { roads: Some(Arc::new(city)), ..options() })?;
+    let state = client.get("/v1/state")?.json()?;
+    let bounds = state["bounds"].as_array().context("four sides")?;
+    assert_eq!((&state["roads"], bounds.len()), (&json!(true), 4));
+    let roads = client.get_bytes("/v1/map/roads")?;
+    assert_eq!(roads.len(), 24 + 16 * count);
     server.stop()?;
     Ok(())
 }

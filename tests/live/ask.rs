@@ -1,7 +1,5 @@
 //! Questions to a running application: they see whole epochs, do not hold up the clock, and end with it.
 
-#![allow(clippy::disallowed_methods, reason = "whether the clock goes on is a matter of the clock")]
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::channel;

@@ -1,8 +1,5 @@
 //! A server in the test's process, and small clients that wait for what they expect.
 
-#![allow(dead_code, unreachable_pub, missing_docs, reason = "each test uses its part")]
-#![allow(clippy::disallowed_methods, reason = "a test of a live server waits by the clock")]
-
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -11,18 +8,18 @@ use anyhow::{Context, Result, bail, ensure};
 use dunlin::server::{ServeOptions, Server};
 use serde_json::Value;
 
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-pub fn options() -> ServeOptions {
+pub(crate) fn options() -> ServeOptions {
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
     ServeOptions { http: any, grpc: any, ..ServeOptions::default() }
 }
 
-pub fn start() -> Result<(Server, Client)> {
+pub(crate) fn start() -> Result<(Server, Client)> {
     start_with(&options())
 }
 
-pub fn start_with(options: &ServeOptions) -> Result<(Server, Client)> {
+pub(crate) fn start_with(options: &ServeOptions) -> Result<(Server, Client)> {
     let server = Server::start(options)?;
     let client = Client::to(server.http());
     Ok((server, client))
@@ -30,26 +27,29 @@ pub fn start_with(options: &ServeOptions) -> Result<(Server, Client)> {
 
 /// Speaks HTTP to a server.
 #[derive(Clone)]
-pub struct Client {
+pub(crate) struct Client {
     agent: ureq::Agent,
-    pub base: String,
+    pub(crate) base: String,
+    token: Option<String>,
 }
 
 /// Status and body of an answer.
 #[derive(Debug)]
-pub struct Answer {
-    pub status: u16,
-    pub kind: String,
-    pub text: String,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) kind: String,
+    pub(crate) text: String,
+    /// What a refusal asks for.
+    pub(crate) asks: Option<String>,
 }
 
 impl Answer {
-    pub fn json(&self) -> Result<Value> {
+    pub(crate) fn json(&self) -> Result<Value> {
         serde_json::from_str(&self.text).with_context(|| format!("{self:?}"))
     }
 
     /// Holds it to be a problem of a status, and gives its JSON.
-    pub fn problem(&self, status: u16) -> Result<Value> {
+    pub(crate) fn problem(&self, status: u16) -> Result<Value> {
         ensure!(self.status == status, "not {status}: {self:?}");
         ensure!(self.kind == "application/problem+json", "{self:?}");
         let json = self.json()?;
@@ -59,34 +59,52 @@ impl Answer {
 }
 
 impl Client {
-    pub fn to(address: SocketAddr) -> Self {
+    pub(crate) fn to(address: SocketAddr) -> Self {
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .timeout_connect(Some(PATIENCE))
             .timeout_recv_response(Some(PATIENCE))
             .build();
-        Self { agent: config.into(), base: format!("http://{address}") }
+        Self { agent: config.into(), base: format!("http://{address}"), token: None }
     }
 
-    pub fn get(&self, path: &str) -> Result<Answer> {
-        read(self.agent.get(self.url(path)).call()?)
+    /// The same client with a token.
+    pub(crate) fn with_token(&self, secret: &str) -> Self {
+        Self { token: Some(secret.to_owned()), ..self.clone() }
     }
 
-    pub fn delete(&self, path: &str) -> Result<Answer> {
-        read(self.agent.delete(self.url(path)).call()?)
+    fn shown<B>(&self, request: ureq::RequestBuilder<B>) -> ureq::RequestBuilder<B> {
+        match &self.token {
+            Some(secret) => request.header("Authorization", format!("Bearer {secret}")),
+            None => request,
+        }
     }
 
-    pub fn post(&self, path: &str, body: impl AsRef<[u8]>) -> Result<Answer> {
+    pub(crate) fn get(&self, path: &str) -> Result<Answer> {
+        read(self.shown(self.agent.get(self.url(path))).call()?)
+    }
+
+    pub(crate) fn get_bytes(&self, path: &str) -> Result<Vec<u8>> {
+        let mut response = self.shown(self.agent.get(self.url(path))).call()?;
+        ensure!(response.status().as_u16() == 200, "{:?}", response.status());
+        Ok(response.body_mut().read_to_vec()?)
+    }
+
+    pub(crate) fn delete(&self, path: &str) -> Result<Answer> {
+        read(self.shown(self.agent.delete(self.url(path))).call()?)
+    }
+
+    pub(crate) fn post(&self, path: &str, body: impl AsRef<[u8]>) -> Result<Answer> {
         self.post_as(path, &[], body)
     }
 
-    pub fn post_as(
+    pub(crate) fn post_as(
         &self,
         path: &str,
         headers: &[(&str, &str)],
         body: impl AsRef<[u8]>,
     ) -> Result<Answer> {
-        let mut request = self.agent.post(self.url(path));
+        let mut request = self.shown(self.agent.post(self.url(path)));
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -94,7 +112,7 @@ impl Client {
     }
 
     /// Sends positions and expects all of them to be taken.
-    pub fn report(&self, rows: &[(&str, f64, f64)]) -> Result<()> {
+    pub(crate) fn report(&self, rows: &[(&str, f64, f64)]) -> Result<()> {
         let line = |&(object, x, y): &(&str, f64, f64)| {
             format!("{}\n", serde_json::json!({"object": object, "at": [x, y]}))
         };
@@ -105,30 +123,30 @@ impl Client {
     }
 
     /// Registers a query and expects it to be new.
-    pub fn register(&self, query: &str) -> Result<()> {
+    pub(crate) fn register(&self, query: &str) -> Result<()> {
         let answer = self.post("/v1/queries", query)?;
         ensure!(answer.status == 201, "{answer:?}");
         Ok(())
     }
 
     /// The ids in the answer of a query.
-    pub fn listed(&self, query: &str) -> Result<Vec<String>> {
+    pub(crate) fn listed(&self, query: &str) -> Result<Vec<String>> {
         let answer = self.get(&format!("/v1/queries/{query}/answer"))?.json()?;
         ids(&answer)
     }
 
     /// Waits until the answer of a query lists these.
-    pub fn await_listed(&self, query: &str, expected: &[&str]) -> Result<()> {
+    pub(crate) fn await_listed(&self, query: &str, expected: &[&str]) -> Result<()> {
         until(|| Ok(self.listed(query)? == expected))
             .with_context(|| format!("{query} lists {:?}, not {expected:?}", self.listed(query)))
     }
 
-    pub fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("{}{path}", self.base)
     }
 
     /// Follows a query by server-sent events.
-    pub fn follow(&self, query: &str, after: Option<&str>) -> Result<Follower> {
+    pub(crate) fn follow(&self, query: &str, after: Option<&str>) -> Result<Follower> {
         let mut request = self.agent.get(self.url(&format!("/v1/queries/{query}/stream")));
         if let Some(after) = after {
             request = request.header("Last-Event-ID", after);
@@ -142,19 +160,21 @@ impl Client {
 
 fn read(mut response: ureq::http::Response<ureq::Body>) -> Result<Answer> {
     let kind = response.headers().get("content-type").and_then(|it| it.to_str().ok());
+    let asks = response.headers().get("www-authenticate").and_then(|it| it.to_str().ok());
+    let asks = asks.map(str::to_owned);
     let (kind, status) = (kind.unwrap_or_default().to_owned(), response.status().as_u16());
     let text = response.body_mut().with_config().limit(64 << 20).read_to_string()?;
-    Ok(Answer { status, kind, text })
+    Ok(Answer { status, kind, text, asks })
 }
 
 /// The ids that an answer object lists.
-pub fn ids(answer: &Value) -> Result<Vec<String>> {
+pub(crate) fn ids(answer: &Value) -> Result<Vec<String>> {
     let objects = answer["objects"].as_array().with_context(|| format!("no answer: {answer}"))?;
     Ok(objects.iter().filter_map(|it| it["id"].as_str()).map(str::to_owned).collect())
 }
 
 /// Waits until something holds.
-pub fn until(mut holds: impl FnMut() -> Result<bool>) -> Result<()> {
+pub(crate) fn until(mut holds: impl FnMut() -> Result<bool>) -> Result<()> {
     let begin = Instant::now();
     while begin.elapsed() < PATIENCE {
         if holds()? {
@@ -166,24 +186,24 @@ pub fn until(mut holds: impl FnMut() -> Result<bool>) -> Result<()> {
 }
 
 /// Who follows a query, and what it knows.
-pub struct Follower {
+pub(crate) struct Follower {
     lines: BufReader<Box<dyn Read + Send>>,
-    pub list: Vec<String>,
-    pub last: Option<String>,
-    pub events: usize,
+    pub(crate) list: Vec<String>,
+    pub(crate) last: Option<String>,
+    pub(crate) events: usize,
 }
 
 /// A server-sent event.
 #[derive(Debug)]
-pub struct SentEvent {
-    pub kind: String,
-    pub id: String,
-    pub data: Value,
+pub(crate) struct SentEvent {
+    pub(crate) kind: String,
+    pub(crate) id: String,
+    pub(crate) data: Value,
 }
 
 impl Follower {
     /// The next event; applies it to what is known.
-    pub fn next_event(&mut self) -> Result<SentEvent> {
+    pub(crate) fn next_event(&mut self) -> Result<SentEvent> {
         let event = self.read_raw()?;
         apply(&mut self.list, &event.kind, &event.data)?;
         self.last = Some(event.id.clone());
@@ -192,7 +212,7 @@ impl Follower {
     }
 
     /// The next event as it comes.
-    pub fn read_raw(&mut self) -> Result<SentEvent> {
+    pub(crate) fn read_raw(&mut self) -> Result<SentEvent> {
         let (mut kind, mut id, mut data) = (String::new(), String::new(), String::new());
         loop {
             let mut line = String::new();
@@ -211,7 +231,7 @@ impl Follower {
     }
 
     /// Reads until the list is this.
-    pub fn read_until(&mut self, expected: &[&str]) -> Result<()> {
+    pub(crate) fn read_until(&mut self, expected: &[&str]) -> Result<()> {
         while self.events == 0 || self.list != expected {
             self.next_event().with_context(|| format!("at {:?}", self.list))?;
         }
@@ -220,7 +240,7 @@ impl Follower {
 }
 
 /// What an event makes of a list of ids.
-pub fn apply(list: &mut Vec<String>, kind: &str, data: &Value) -> Result<()> {
+pub(crate) fn apply(list: &mut Vec<String>, kind: &str, data: &Value) -> Result<()> {
     if kind == "answer" {
         *list = ids(data)?;
         return Ok(());

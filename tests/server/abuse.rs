@@ -1,16 +1,12 @@
 //! Clients that do what they should not: the server stays up and answers the others.
 
-#![allow(clippy::disallowed_methods, reason = "patience is measured by the clock")]
-
-mod serving;
-
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
+use crate::serving::{Client, PATIENCE, options, start, start_with, until};
 use anyhow::{Context, Result, ensure};
 use dunlin::server::{Limits, ServeOptions, Server};
-use serving::{Client, PATIENCE, options, start, start_with, until};
 
 /// A server whose patience is short.
 fn impatient() -> Result<(Server, Client)> {

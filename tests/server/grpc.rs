@@ -1,8 +1,7 @@
 //! The gRPC face over real sockets: the same queries and answers as over HTTP, batches acknowledged in
 //! order, and what is wrong as a status.
 
-mod serving;
-
+use crate::serving::{Client, apply, options, start, start_with, until};
 use anyhow::{Context, Result, ensure};
 use dunlin::server::proto::ask_client::AskClient;
 use dunlin::server::proto::ingest_client::IngestClient;
@@ -15,7 +14,6 @@ use dunlin::server::proto::{
 };
 use dunlin::server::{Limits, ServeOptions, Server};
 use serde_json::Value;
-use serving::{Client, apply, options, start, start_with, until};
 use tokio::runtime::Runtime;
 use tonic::Code;
 use tonic::transport::Channel;

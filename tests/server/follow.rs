@@ -1,17 +1,13 @@
 //! Following queries over real sockets: every delta once, whatever is cut or started again.
 
-#![allow(clippy::disallowed_methods, reason = "a test of a live server waits by the clock")]
-
-mod serving;
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::serving::{Client, apply, options, start, start_with, until};
 use anyhow::{Context, Result, ensure};
 use dunlin::server::{Limits, ServeOptions, Server};
 use serde_json::{Value, json};
-use serving::{Client, apply, options, start, start_with, until};
 use tungstenite::Message;
 
 const NEAREST: &str = r#"{"id":"q1","knn":{"k":3,"at":[0,0]}}"#;
@@ -175,7 +171,7 @@ fn a_web_socket_says_the_same() -> Result<()> {
     };
     let first = hear()?;
     assert_eq!(first["event"], "answer");
-    assert_eq!(serving::ids(&first["data"])?, ["b", "a"]);
+    assert_eq!(crate::serving::ids(&first["data"])?, ["b", "a"]);
     client.report(&[("a", 1.0, 0.0)])?;
     let (next, mut list) = (hear()?, vec!["b".to_owned(), "a".to_owned()]);
     apply(&mut list, "delta", &next["data"])?;
@@ -242,7 +238,7 @@ fn the_map_shows_what_is_in_view() -> Result<()> {
         (&frame["objects"], &frame["shown"], &frame["sampled"]),
         (&json!(300), &json!(51), &json!(false))
     );
-    assert_eq!(serving::ids(&frame["answers"][0])?, ["o0", "o1"]);
+    assert_eq!(crate::serving::ids(&frame["answers"][0])?, ["o0", "o1"]);
     assert_eq!(frame["answers"].as_array().map(Vec::len), Some(1));
     assert!(frame["rates"]["positions"].is_number() && frame["lag_ms"].is_number(), "{frame}");
     let strips = frame["strips"].as_array().context("a list")?;

@@ -1,17 +1,13 @@
 //! The binary: `serve`, `send`, `watch` and `demo` as processes, ended gently and by kill -9.
 
-#![allow(clippy::disallowed_methods, reason = "when to kill is a matter of the clock")]
-
-mod serving;
-
 use std::io::{BufRead, BufReader, Read};
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
+use crate::serving::{Client, Follower, until};
 use anyhow::{Context, Result, ensure};
-use serving::{Client, Follower, until};
 
 const OBJECTS: usize = 40;
 const STEPS: usize = 100;
@@ -182,7 +178,7 @@ fn neighbours_are_watched() -> Result<()> {
     };
     let json = watch(&["--near", "0,0", "-k", "2", "--json"])?;
     let answer: serde_json::Value = serde_json::from_slice(&json.stdout)?;
-    assert_eq!(serving::ids(&answer)?, ["a", "b"]);
+    assert_eq!(crate::serving::ids(&answer)?, ["a", "b"]);
     let table = String::from_utf8(watch(&["--object", "c", "-k", "1"])?.stdout)?;
     ensure!(table.starts_with("the 1 nearest \"c\": 1\n") && table.ends_with("  b\n"), "{table}");
     // What was registered for it is gone.
