@@ -334,9 +334,13 @@ impl App {
 
     /// Whether the server does its work: the engines run and nobody stops them.
     pub(crate) fn is_ready(&self) -> bool {
-        !self.stopping.load(Ordering::Relaxed)
+        !self.is_stopping()
             && self.core.is_running()
             && self.cooccurrences().iter().all(|it| it.is_running())
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
     }
 
     /// Takes no more, and ends all streams.

@@ -90,9 +90,12 @@ fn a_token_in_the_address_may_only_read() -> Result<()> {
     // The map's own way in.
     let address = format!("ws://{}/v1/map?access_token={READER}", server.http());
     let stream = TcpStream::connect(server.http())?;
-    let (_socket, answer) = tungstenite::client(address, stream).context("it is let in")?;
+    let (mut socket, answer) = tungstenite::client(address, stream).context("it is let in")?;
     assert_eq!(answer.status().as_u16(), 101);
+    let begin = std::time::Instant::now();
     server.stop()?;
+    ensure!(begin.elapsed().as_secs() < 4, "an open map held up the end");
+    ensure!(socket.read()?.is_close(), "the map is told");
     // Where nobody needs a token, the same address does.
     let (server, open) = start_with(&options())?;
     assert_eq!(open.get("/v1/queries?limit=1&access_token=whatever")?.status, 200);

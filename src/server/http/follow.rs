@@ -89,6 +89,11 @@ pub(super) fn upgraded(
     Ok(upgrade.max_message_size(MESSAGE_BYTES_MAX).max_frame_size(MESSAGE_BYTES_MAX))
 }
 
+/// The last message of a socket that the server ends.
+pub(super) fn closing(reason: &'static str) -> Message {
+    Message::Close(Some(CloseFrame { code: close_code::AWAY, reason: reason.into() }))
+}
+
 async fn follow(mut socket: WebSocket, mut subscription: Subscription) {
     let mut quiet = tokio::time::interval(KEEP_ALIVE);
     loop {
@@ -97,9 +102,8 @@ async fn follow(mut socket: WebSocket, mut subscription: Subscription) {
                 Some(event) => Message::text(as_message(&event)),
                 None => {
                     let reason = "the query is gone, or the server stops, or you read too slowly";
-                    let close = CloseFrame { code: close_code::AWAY, reason: reason.into() };
                     // A client that is gone needs no farewell.
-                    drop(socket.send(Message::Close(Some(close))).await);
+                    drop(socket.send(closing(reason)).await);
                     return;
                 }
             },

@@ -26,7 +26,7 @@ use dunlin_stream::Timestamp;
 use serde::Deserialize;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::follow::upgraded;
+use super::follow::{closing, upgraded};
 use super::look::{push_shard, push_strip};
 use super::problem::Problem;
 use crate::live::{AskError, now};
@@ -168,11 +168,15 @@ async fn show(mut socket: WebSocket, app: &App) -> Result<(), axum::Error> {
                 Some(Ok(_)) => {}
                 Some(Err(error)) => return Err(error),
             },
-            _ = frames.tick() => if let Some(view) = &view {
+            _ = frames.tick() => {
+                if app.is_stopping() {
+                    return socket.send(closing("the server stops")).await;
+                }
+                let Some(view) = &view else { continue };
                 let Ok((text, binary)) = frame(app, view, &mut rates).await else { return Ok(()) };
                 socket.send(Message::text(text)).await?;
                 socket.send(Message::Binary(binary)).await?;
-            },
+            }
         }
     }
 }
