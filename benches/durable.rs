@@ -87,7 +87,7 @@ fn words() -> Result<()> {
             let words: Vec<String> = (0..BATCH).map(|_| word()).collect();
             let batch: Strings = words.iter().map(String::as_str).collect();
             let payload = wire::encode(&Envelope { producer: 1, sequence, batch });
-            Entry { sequence, stamp: Timestamp::from_millis_unchecked(0), payload }
+            Entry { sequence, stamp: Timestamp::from_millis_unchecked(0), payload: payload.into() }
         };
         let epochs: Vec<Vec<Entry>> = (0..EPOCHS as u64)
             .map(|epoch| (0..200).map(|it| batch(epoch * 200 + it, &mut word)).collect())

@@ -16,7 +16,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use dunlin::index::SpaceKind;
+use dunlin::datasets::generate::{Area, Clusters, GaussianClusters, Movement, Population};
+use dunlin::index::{Coord, SpaceKind};
 use dunlin::server::proto::ingest_client::IngestClient;
 use dunlin::server::proto::queries_client::QueriesClient;
 use dunlin::server::proto::subscribe_client::SubscribeClient;
@@ -27,11 +28,16 @@ use tokio::sync::mpsc::{Sender, channel};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const OBJECTS: usize = 1_000_000;
 const QUERIES: usize = 10_000;
 const BATCH: usize = 2_000;
 const LINES: usize = 10_000;
 const EXTENT: f64 = 50_000.0;
+/// Metres a second.
+const SPEED: f64 = 10.0;
 /// A stride that visits all objects, in no order of place.
 const STRIDE: usize = 618_033;
 
@@ -43,31 +49,50 @@ fn seconds() -> Duration {
     Duration::from_secs(number("DUNLIN_BENCH_SECONDS", 15))
 }
 
-/// Where an object is in a round: it goes back and forth, 10 m at most.
-fn place(object: usize, round: usize) -> [f64; 2] {
-    let draw = |salt: u64| {
-        let mixed = (object as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ salt;
-        (mixed.wrapping_mul(0xd6e8_feb8_6659_fd93) >> 11) as f64 / (1u64 << 53) as f64
-    };
-    let way = ((round * 7 + object) % 11) as f64;
-    [draw(1) * EXTENT + way, draw(2) * EXTENT - way]
-}
+/// Rounds of reports of all objects, in crowds: in each they have moved for a second, and they go
+/// back the way that they came.
+struct Rounds(Vec<Vec<Coord>>);
 
-fn rows(from: usize, count: usize, round: usize) -> impl Iterator<Item = (String, [f64; 2])> {
-    (from..from + count).map(move |row| {
-        let object = row * STRIDE % OBJECTS;
-        (format!("v{object:06}"), place(object, round))
-    })
-}
-
-fn batch(from: usize, round: usize) -> PositionBatch {
-    let mut batch = PositionBatch::default();
-    for (name, [x, y]) in rows(from, BATCH, round) {
-        batch.objects.push(name);
-        batch.x.push(x);
-        batch.y.push(y);
+impl Rounds {
+    fn new() -> Result<Self> {
+        let area = Area::new(SpaceKind::Plane, (0.0, 0.0).into(), (EXTENT, EXTENT).into())?;
+        let population = Population { objects: OBJECTS, seed: 7, speed: SPEED / EXTENT };
+        let crowds = Clusters { count: 8, spread: 1.0 / 30.0 };
+        let mut movement = GaussianClusters::new(area, population, crowds);
+        let mut ahead = || {
+            movement.step(1.0);
+            movement.positions().to_vec()
+        };
+        let [a, b, c] = [ahead(), ahead(), ahead()];
+        Ok(Self(vec![a, b.clone(), c, b]))
     }
-    batch
+
+    fn rows(&self, from: usize, count: usize) -> impl Iterator<Item = (String, Coord)> {
+        (from..from + count).map(|row| {
+            let object = row * STRIDE % OBJECTS;
+            (name(object), self.0[row / OBJECTS % self.0.len()][object])
+        })
+    }
+
+    /// The rows of all rounds in pieces of a size.
+    fn pieces<T>(&self, size: usize, make: impl Fn(&Self, usize) -> T) -> Vec<T> {
+        (0..self.0.len() * OBJECTS).step_by(size).map(|from| make(self, from)).collect()
+    }
+
+    fn batch(&self, from: usize) -> PositionBatch {
+        let mut batch = PositionBatch::default();
+        self.rows(from, BATCH).for_each(|(name, at)| batch.push(&name, at));
+        batch
+    }
+
+    fn lines(&self, from: usize) -> String {
+        let line = |(name, Coord { x, y })| format!("{{\"object\":\"{name}\",\"at\":[{x},{y}]}}\n");
+        self.rows(from, LINES).map(line).collect()
+    }
+}
+
+fn name(object: usize) -> String {
+    format!("v{object:06}")
 }
 
 fn main() -> Result<()> {
@@ -99,6 +124,7 @@ struct Bench {
     channel: Channel,
     _folder: tempfile::TempDir,
     sequence: AtomicU64,
+    rounds: Rounds,
 }
 
 impl Bench {
@@ -118,9 +144,10 @@ impl Bench {
         let channel = Channel::from_shared(format!("http://{}", server.grpc()))?;
         let channel = runtime.block_on(channel.connect())?;
         let sequence = AtomicU64::new(1);
-        let bench = Self { server, runtime, channel, _folder: folder, sequence };
+        let rounds = Rounds::new()?;
+        let bench = Self { server, runtime, channel, _folder: folder, sequence, rounds };
         let begin = Instant::now();
-        bench.runtime.block_on(bench.send_all(0))?;
+        bench.runtime.block_on(bench.send_all())?;
         println!("| load | {OBJECTS} objects in {:.2} s |", begin.elapsed().as_secs_f64());
         let begin = Instant::now();
         bench.runtime.block_on(bench.register())?;
@@ -149,10 +176,10 @@ impl Bench {
         Ok((batches, acked))
     }
 
-    async fn send_all(&self, round: usize) -> Result<()> {
+    async fn send_all(&self) -> Result<()> {
         let (batches, acked) = self.stream().await?;
         for from in (0..OBJECTS).step_by(BATCH) {
-            batches.send(self.numbered(batch(from, round))).await?;
+            batches.send(self.numbered(self.rounds.batch(from))).await?;
         }
         while acked.load(Ordering::Relaxed) < OBJECTS as u64 {
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -164,7 +191,7 @@ impl Bench {
         let mut waiting = tokio::task::JoinSet::new();
         for number in 0..QUERIES {
             let object = number * 97 % OBJECTS;
-            let [x, y] = place(object, 0);
+            let Coord { x, y } = self.rounds.0[0][object];
             let focus = if number % 2 == 0 {
                 format!(r#""at":[{x},{y}]"#)
             } else {
@@ -184,24 +211,19 @@ impl Bench {
     }
 
     fn http(&self) -> Result<()> {
-        let bodies: Vec<Vec<String>> = (0..2)
-            .map(|half| {
-                // All objects twice, at two places.
-                let bodies = (0..OBJECTS / LINES).map(|it| body((it * 2 + half) * LINES, it / 50));
-                bodies.collect()
-            })
-            .collect();
+        let bodies = self.rounds.pieces(LINES, Rounds::lines);
         let url = format!("http://{}/v1/positions", self.server.http());
         let (begin, sent) = (Instant::now(), AtomicU64::new(0));
         std::thread::scope(|scope| {
-            for bodies in &bodies {
-                scope.spawn(|| {
+            for half in 0..2 {
+                let (bodies, url, sent) = (&bodies, &url, &sent);
+                scope.spawn(move || {
                     let agent = ureq::Agent::new_with_defaults();
-                    for body in bodies.iter().cycle() {
+                    for body in bodies.iter().cycle().skip(half).step_by(2) {
                         if begin.elapsed() > seconds() {
                             return;
                         }
-                        let answer = agent.post(&url).send(body).expect("it is taken");
+                        let answer = agent.post(url).send(body).expect("it is taken");
                         assert_eq!(answer.status(), 200);
                         sent.fetch_add(LINES as u64, Ordering::Relaxed);
                     }
@@ -213,14 +235,8 @@ impl Bench {
         Ok(())
     }
 
-    /// All objects twice, at two places: sent again and again, they go to and fro.
-    fn rounds() -> Vec<PositionBatch> {
-        let batches = OBJECTS / BATCH;
-        (0..2 * batches).map(|it| batch(it * BATCH, it / batches)).collect()
-    }
-
     fn grpc(&self) -> Result<()> {
-        let ready: Vec<PositionBatch> = Self::rounds();
+        let ready = self.rounds.pieces(BATCH, Rounds::batch);
         let rate = self.runtime.block_on(async {
             let (batches, acked) = self.stream().await?;
             let begin = Instant::now();
@@ -239,7 +255,7 @@ impl Bench {
     /// Subscribers of so many queries, and how old what they are told is when they hear it.
     fn latency(&self, part: &str, subscribers: usize) -> Result<()> {
         let rate = number("DUNLIN_BENCH_RATE", 500_000);
-        let ready: Vec<PositionBatch> = Self::rounds();
+        let ready = self.rounds.pieces(BATCH, Rounds::batch);
         let (mut ages, events) = self.runtime.block_on(async {
             let (told, mut heard) = channel::<u64>(100_000);
             for number in 0..subscribers {
@@ -295,7 +311,9 @@ impl Bench {
         let url = format!("http://{}/metrics", self.server.http());
         let text = ureq::get(&url).call()?.body_mut().read_to_string()?;
         let wanted = |line: &&str| {
-            line.starts_with("dunlin_epoch_duration_seconds") || line.starts_with("dunlin_records")
+            ["dunlin_epoch_duration_seconds", "dunlin_epochs", "dunlin_records", "dunlin_outputs"]
+                .iter()
+                .any(|name| line.starts_with(name))
         };
         text.lines().filter(wanted).for_each(|line| eprintln!("{line}"));
         Ok(())
@@ -322,11 +340,4 @@ fn age_ms(json: &str) -> u64 {
     let told: Option<dunlin::stream::Timestamp> = time.and_then(|it| it.parse().ok());
     let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_millis() as i64;
     told.map_or(u64::MAX, |told| (now - told.as_millis()).max(0) as u64)
-}
-
-fn body(from: usize, round: usize) -> String {
-    let line = |(name, [x, y]): (String, [f64; 2])| {
-        format!("{{\"object\":\"{name}\",\"at\":[{x},{y}]}}\n")
-    };
-    rows(from, LINES, round).map(line).collect()
 }

@@ -39,7 +39,7 @@ fn entries(events: &Events, rows: std::ops::Range<usize>, sequence: u64) -> Vec<
     }
     let lanes = batch.into_lanes(LANES).into_iter().map(|batch| {
         let payload = wire::encode(&Envelope { producer: 1, sequence, batch });
-        vec![Entry { sequence, stamp, payload }]
+        vec![Entry { sequence, stamp, payload: payload.into() }]
     });
     lanes.collect()
 }

@@ -161,6 +161,11 @@ impl AreaBoxes {
         Self { tree: RTree::bulk_load(boxes.collect()) }
     }
 
+    /// Whether there is no box.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.tree.size() == 0
+    }
+
     /// The owners of the boxes that hold `at`; one with several may come several times.
     pub(crate) fn owners_at(&self, at: Coord) -> impl Iterator<Item = usize> + '_ {
         let point = AABB::from_point([at.x, at.y]);

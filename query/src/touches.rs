@@ -3,6 +3,7 @@
 //! A standing question looks only at the touches in its window; one without any is unchanged.
 
 use dunlin_index::{Coord, Slot, Space, StripIndex};
+use rayon::prelude::*;
 
 use crate::disc_lists::Listed;
 
@@ -15,6 +16,14 @@ pub(crate) struct Touch<S: Space> {
     pub(crate) arrived: Option<S::Probe>,
 }
 
+/// A touch among those of its strip.
+#[derive(Clone, Copy, Debug, Default)]
+struct Row {
+    strip: u32,
+    number: u32,
+    y: f64,
+}
+
 /// All touches of one epoch.
 #[derive(Debug)]
 pub(crate) struct Touches<S: Space> {
@@ -23,8 +32,9 @@ pub(crate) struct Touches<S: Space> {
     mover_count: usize,
     /// The touches by strip: those of strip s are rows starts[s]..starts[s + 1], ordered by y.
     starts: Vec<usize>,
-    /// Of each row, strip, y and the number of the touch.
-    sorted: Vec<(usize, f64, u32)>,
+    rows: Vec<Row>,
+    /// The rows before they are ordered.
+    found: Vec<Row>,
     /// Of each row, x and y rounded.
     rounded: Vec<(f32, f32)>,
     /// Whether each slot moved or left in this epoch.
@@ -42,7 +52,8 @@ impl<S: Space> Default for Touches<S> {
             touches: Vec::new(),
             mover_count: 0,
             starts: Vec::new(),
-            sorted: Vec::new(),
+            rows: Vec::new(),
+            found: Vec::new(),
             rounded: Vec::new(),
             moved: Vec::new(),
             all_moved: false,
@@ -90,25 +101,39 @@ impl<S: Space> Touches<S> {
         }
     }
 
-    /// Orders all touches by strip.
+    /// Orders all touches by strip, and those of a strip by y and number: strips by counting, y by
+    /// comparing, since a strip has few.
     pub(crate) fn sort(&mut self, index: &StripIndex) {
-        self.sorted.clear();
-        let row =
-            |(number, touch): (u32, &Touch<S>)| (index.strip_at(touch.at.x), touch.at.y, number);
-        self.sorted.extend(all(&self.touches).map(row));
-        self.sorted.sort_unstable_by(|(strip, y, number), (other, other_y, other_number)| {
-            strip.cmp(other).then(y.total_cmp(other_y)).then(number.cmp(other_number))
+        let Self { touches, starts, found, rows, rounded, .. } = self;
+        starts.clear();
+        starts.resize(index.strip_count() + 1, 0);
+        found.clear();
+        for (number, touch) in all(touches) {
+            let strip = index.strip_at(touch.at.x) as u32;
+            starts[strip as usize + 1] += 1;
+            found.push(Row { strip, number, y: touch.at.y });
+        }
+        for strip in 1..starts.len() {
+            starts[strip] += starts[strip - 1];
+        }
+        rows.clear();
+        rows.resize(found.len(), Row::default());
+        for row in found.iter() {
+            let place = &mut starts[row.strip as usize];
+            rows[*place] = *row;
+            *place += 1;
+        }
+        // Each strip has been filled up to where the next begins.
+        starts.pop();
+        starts.insert(0, 0);
+        rows.par_chunk_by_mut(|a, b| a.strip == b.strip).for_each(|strip| {
+            strip.sort_unstable_by(|a, b| a.y.total_cmp(&b.y).then(a.number.cmp(&b.number)));
         });
-        self.rounded.clear();
-        self.rounded.extend(self.sorted.iter().map(|&(.., number)| {
-            let at = self.touches[number as usize].at;
+        rounded.clear();
+        rounded.extend(rows.iter().map(|row| {
+            let at = touches[row.number as usize].at;
             (at.x as f32, at.y as f32)
         }));
-        self.starts.clear();
-        for (row, (strip, ..)) in self.sorted.iter().enumerate() {
-            self.starts.resize(strip + 1, row);
-        }
-        self.starts.resize(index.strip_count() + 1, self.sorted.len());
     }
 
     /// The numbers of the touches of `strip` that may lie in the window of `listed`.
@@ -120,8 +145,8 @@ impl<S: Space> Touches<S> {
             end = start + rows.partition_point(|&(_, y)| y <= listed.bounds.y.1);
             start += rows.partition_point(|&(_, y)| y < listed.bounds.y.0);
         }
-        let near = self.rounded[start..end].iter().zip(&self.sorted[start..end]);
-        near.filter(move |&(&at, _)| listed.bounds.contains(at)).map(|(_, &(.., number))| number)
+        let near = self.rounded[start..end].iter().zip(&self.rows[start..end]);
+        near.filter(move |&(&at, _)| listed.bounds.contains(at)).map(|(_, row)| row.number)
     }
 
     /// The touch of a number.

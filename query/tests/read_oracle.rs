@@ -72,7 +72,7 @@ fn run<S: Space>(case: &Case) -> (Engine<StandingTopology<S>>, ObjectNames, Tabl
         let entry = |batch| {
             let sequence = epoch as u64;
             let payload = wire::encode(&Envelope { producer: 1, sequence, batch });
-            vec![Entry { sequence, stamp: at(epoch * 100), payload }]
+            vec![Entry { sequence, stamp: at(epoch * 100), payload: payload.into() }]
         };
         let entries: Vec<_> = batches.into_iter().map(entry).collect();
         engine.step(Epoch(epoch), at(epoch * 100 + 100), &entries);
@@ -102,7 +102,7 @@ fn check<S: Space>(case: &Case) -> Result<(), TestCaseError> {
             .collect();
         prop_assert_eq!(listed(&reader.find(&question)), expected.clone(), "{}", text);
         let standing = reader.answer(&id).expect("it is registered");
-        prop_assert_eq!((standing.query as usize, &standing.id), (number, &id));
+        prop_assert_eq!((standing.query as usize, &*standing.id), (number, &*id));
         prop_assert_eq!(listed(&standing), expected);
     }
     check_objects(&reader, &names, &all)?;

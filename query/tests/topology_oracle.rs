@@ -327,7 +327,7 @@ impl<S: Space> Run<S> {
             self.sequence += 1;
             let envelope = Envelope { producer: 3, sequence: self.sequence, batch };
             let payload = wire::encode(&envelope);
-            Entry { sequence: self.sequence, stamp: input.end, payload }
+            Entry { sequence: self.sequence, stamp: input.end, payload: payload.into() }
         };
         let mut entry = entry;
         let entries: Vec<Vec<Entry>> = lanes

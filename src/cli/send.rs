@@ -245,12 +245,12 @@ impl<'a> TraceSender<'a> {
         };
         self.sequence += 1;
         let now_ms = self.begin_ms + self.begin.elapsed().as_millis() as i64;
-        while self.row < self.trace.len() && batch.objects.len() < ROWS {
-            if !batch.objects.is_empty() && self.due() > now {
+        while self.row < self.trace.len() && batch.rows() < ROWS {
+            if batch.rows() > 0 && self.due() > now {
                 break;
             }
             let (row, time) = (self.row, self.trace.times[self.row].as_millis());
-            batch.objects.push(self.trace.names.name(self.trace.objects[row]).to_owned());
+            batch.push(self.trace.names.name(self.trace.objects[row]), self.trace.at[row]);
             batch.times.push(match (self.args.times, self.args.speed) {
                 (Times::File, _) => time,
                 (Times::Now, Speed::Max) => now_ms,
@@ -258,8 +258,6 @@ impl<'a> TraceSender<'a> {
                     self.begin_ms + self.elapsed_at(time).as_millis() as i64
                 }
             });
-            batch.x.push(self.trace.at[row].x);
-            batch.y.push(self.trace.at[row].y);
             self.row += 1;
         }
         batch

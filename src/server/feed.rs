@@ -35,15 +35,15 @@ pub(super) trait Speak: Clone + Send + DeserializeOwned + 'static {
     const KIND: TopicKind;
 
     /// The query that tells it, and what it tells; nothing if it is of no concern to subscribers.
-    fn speak(self, application: &str) -> Option<(String, Content)>;
+    fn speak(&self, application: &Arc<str>) -> Option<(Arc<str>, Content)>;
 }
 
 impl Speak for StandingOutput {
     const KIND: TopicKind = TopicKind::Answers;
 
-    fn speak(self, _: &str) -> Option<(String, Content)> {
+    fn speak(&self, _: &Arc<str>) -> Option<(Arc<str>, Content)> {
         match self {
-            Self::Answer(answer) => Some((answer.id.clone(), Content::Answer(answer))),
+            Self::Answer(answer) => Some((answer.id.clone(), Content::Answer(answer.clone()))),
             Self::Refused { command, reason } => {
                 tracing::warn!(command, reason, "a command was refused");
                 None
@@ -55,8 +55,8 @@ impl Speak for StandingOutput {
 impl Speak for NamedReport {
     const KIND: TopicKind = TopicKind::Reports;
 
-    fn speak(self, application: &str) -> Option<(String, Content)> {
-        Some((application.to_owned(), Content::Report(self)))
+    fn speak(&self, application: &Arc<str>) -> Option<(Arc<str>, Content)> {
+        Some((application.clone(), Content::Report(self.clone())))
     }
 }
 
@@ -74,7 +74,7 @@ pub(crate) struct Tally {
 
 /// An epoch on its way to the hub.
 struct Fed {
-    told: Vec<(String, Told)>,
+    told: Vec<(Arc<str>, Told)>,
     end: Timestamp,
     committed: watch::Sender<Timestamp>,
 }
@@ -109,10 +109,10 @@ impl Feed {
     ) -> (impl FnMut(&Committed<'_, O>) + Send + 'static, watch::Receiver<Timestamp>) {
         let queue = self.queue.clone().expect("the feed runs until it is dropped");
         let (committed, receiver) = watch::channel(Timestamp::MIN);
-        let application = application.to_owned();
+        let application = Arc::from(application);
         let tell = move |epoch: &Committed<'_, O>| {
             tally.count(epoch);
-            let told = tell(epoch.epoch.0, epoch.end, epoch.outputs.to_vec(), &application);
+            let told = tell((epoch.epoch.0, epoch.end), epoch.outputs, &application);
             // The hub outlives the applications that feed it.
             drop(queue.send(Fed { told, end: epoch.end, committed: committed.clone() }));
         };
@@ -132,17 +132,18 @@ impl Feed {
         let held = log.range(lane)?;
         let start = held.start.max(held.end.saturating_sub(REBUILT_BATCHES));
         let mut next = outputs::next_epoch(log, lane, start)?;
+        let application = Arc::from(application);
         loop {
             let epochs = outputs::read::<O>(log, lane, next, READ_BYTES)?;
             let (Some(first), Some(last)) = (epochs.first(), epochs.last()) else { return Ok(()) };
             let mut hub = self.hub();
             if O::KIND == TopicKind::Reports && start > 0 {
                 // What was told before is not known, unless the topic is open already.
-                hub.open(application, O::KIND, Tag::behind(first.epoch.0 - 1));
+                hub.open(&application, O::KIND, Tag::behind(first.epoch.0 - 1));
             }
             next = last.next;
             for epoch in epochs {
-                let told = tell(epoch.epoch.0, epoch.end, epoch.outputs, application);
+                let told = tell((epoch.epoch.0, epoch.end), &epoch.outputs, &application);
                 told.into_iter().for_each(|(query, told)| hub.tell(&query, told));
             }
         }
@@ -168,11 +169,10 @@ fn run(hub: &Mutex<Hub>, fed: &Receiver<Fed>) {
 }
 
 fn tell<O: Speak>(
-    epoch: i64,
-    time: Timestamp,
-    outputs: Vec<O>,
-    application: &str,
-) -> Vec<(String, Told)> {
+    (epoch, time): (i64, Timestamp),
+    outputs: &[O],
+    application: &Arc<str>,
+) -> Vec<(Arc<str>, Told)> {
     let outputs = (0u32..).zip(outputs);
     let told = outputs.filter_map(|(index, output)| {
         let (query, content) = output.speak(application)?;

@@ -21,6 +21,8 @@ use crate::{Epoch, Timestamp};
 const HEADER_BYTES: usize = 9;
 const MORE: u8 = 0;
 const SEAL: u8 = 1;
+/// Memory that is kept for the next epoch, at most.
+const BUFFER_BYTES_MAX: usize = 4 << 20;
 
 /// The end of an output lane.
 #[derive(Debug)]
@@ -28,6 +30,9 @@ pub struct OutputLane {
     lane: LaneId,
     next: u64,
     last: Option<Epoch>,
+    /// The outputs of the last epoch, and the batches of them: memory that is used again.
+    bytes: Vec<u8>,
+    packed: Vec<u8>,
 }
 
 /// Why outputs could not be read.
@@ -72,7 +77,8 @@ impl OutputLane {
             None => None,
         };
         let last = last.map(|entry| header(entry.sequence, &entry.payload)).transpose()?;
-        Ok(Self { lane, next: end, last: last.map(|(epoch, _)| epoch) })
+        let last = last.map(|(epoch, _)| epoch);
+        Ok(Self { lane, next: end, last, bytes: Vec::new(), packed: Vec::new() })
     }
 
     /// The lane.
@@ -98,23 +104,37 @@ impl OutputLane {
         outputs: &[O],
         beside: &[Append<'_>],
     ) -> Result<(), LogError> {
-        let bytes = wire::encode(outputs);
-        let mut chunks: Vec<Vec<u8>> = bytes
-            .chunks(PAYLOAD_BYTES_MAX - HEADER_BYTES)
-            .map(|chunk| [&epoch.0.to_le_bytes()[..], &[MORE], chunk].concat())
-            .collect();
-        chunks.last_mut().expect("even no outputs have a length")[HEADER_BYTES - 1] = SEAL;
+        self.pack(epoch, outputs);
         let batch = |(number, payload)| {
             let expected = Some(self.next + number);
             Append { lane: self.lane, expected, stamp: end, payload }
         };
         let mut batches: Vec<Append<'_>> =
-            (0..).zip(chunks.iter().map(Vec::as_slice)).map(batch).collect();
+            (0..).zip(self.packed.chunks(PAYLOAD_BYTES_MAX)).map(batch).collect();
+        let count = batches.len() as u64;
         batches.extend_from_slice(beside);
         log.append(&batches)?;
-        self.next += chunks.len() as u64;
+        self.next += count;
         self.last = Some(epoch);
         Ok(())
+    }
+
+    /// Writes outputs as batches of the greatest length, each with its header.
+    fn pack<O: Serialize>(&mut self, epoch: Epoch, outputs: &[O]) {
+        self.bytes.clear();
+        wire::encode_into(outputs, &mut self.bytes);
+        self.packed.clear();
+        let mut seal = 0;
+        for chunk in self.bytes.chunks(PAYLOAD_BYTES_MAX - HEADER_BYTES) {
+            self.packed.extend_from_slice(&epoch.0.to_le_bytes());
+            seal = self.packed.len();
+            self.packed.push(MORE);
+            self.packed.extend_from_slice(chunk);
+        }
+        self.packed[seal] = SEAL;
+        for buffer in [&mut self.bytes, &mut self.packed] {
+            buffer.shrink_to(BUFFER_BYTES_MAX);
+        }
     }
 }
 

@@ -106,9 +106,17 @@ impl<T: AsRef<str>> FromIterator<T> for Strings {
 
 impl Serialize for Strings {
     fn serialize<Z: Serializer>(&self, serializer: Z) -> Result<Z::Ok, Z::Error> {
-        let starts = std::iter::once(&0).chain(&self.ends);
-        let lens: Vec<u32> = self.ends.iter().zip(starts).map(|(end, start)| end - start).collect();
-        (&self.text, lens).serialize(serializer)
+        (&self.text, Lens(&self.ends)).serialize(serializer)
+    }
+}
+
+/// The lengths of strings by their ends.
+struct Lens<'a>(&'a [u32]);
+
+impl Serialize for Lens<'_> {
+    fn serialize<Z: Serializer>(&self, serializer: Z) -> Result<Z::Ok, Z::Error> {
+        let mut start = 0;
+        serializer.collect_seq(self.0.iter().map(|&end| end - std::mem::replace(&mut start, end)))
     }
 }
 

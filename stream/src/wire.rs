@@ -48,6 +48,12 @@ pub fn encode<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
     postcard::to_stdvec(value).expect("columns and numbers always serialize")
 }
 
+/// Appends the bytes of a value.
+pub fn encode_into<T: Serialize + ?Sized>(value: &T, bytes: &mut Vec<u8>) {
+    let taken = postcard::to_extend(value, std::mem::take(bytes));
+    *bytes = taken.expect("columns and numbers always serialize");
+}
+
 /// A value that becomes bytes when it is asked for, perhaps by another thread.
 pub struct Frozen(Box<dyn FnOnce() -> Vec<u8> + Send>);
 

@@ -64,7 +64,7 @@ impl Log for Mirror {
         let numbers = self.log.append(batches)?;
         let mut all = self.all.lock().unwrap();
         for (batch, &sequence) in batches.iter().zip(&numbers) {
-            let payload = batch.payload.to_vec();
+            let payload = batch.payload.to_vec().into();
             all.entry(batch.lane).or_default().push(Entry {
                 sequence,
                 stamp: batch.stamp,

@@ -126,7 +126,10 @@ fn append(log: &dyn Log, lanes: &[LaneId], pieces: &[Piece]) -> Result<Vec<u64>,
 
 fn read(log: &dyn Log, lane: LaneId, from: u64, max: usize) -> Result<Vec<Row>, &'static str> {
     let rows = log.read(lane, from, max).map_err(word)?;
-    Ok(rows.into_iter().map(|row| (row.sequence, row.stamp.as_millis(), row.payload)).collect())
+    Ok(rows
+        .into_iter()
+        .map(|row| (row.sequence, row.stamp.as_millis(), row.payload.to_vec()))
+        .collect())
 }
 
 fn check(mut place: impl Place, operations: Vec<Operation>) -> Result<(), TestCaseError> {

@@ -64,7 +64,7 @@ fn rig(name: &str, credit: u64) -> Result<Rig> {
         for output in epoch.outputs {
             if let StandingOutput::Answer(answer) = output {
                 let objects = answer.objects().map(|(name, _, at)| (name.to_owned(), at.x));
-                drop(tells.send((answer.id.clone(), objects.collect())));
+                drop(tells.send((answer.id.to_string(), objects.collect())));
             }
         }
     };

@@ -33,6 +33,7 @@ fn batch(producer: u64, sequence: u64, rows: &[(&str, f64, f64)]) -> PositionBat
         times: Vec::new(),
         x: rows.iter().map(|row| row.1).collect(),
         y: rows.iter().map(|row| row.2).collect(),
+        ..PositionBatch::default()
     }
 }
 
@@ -68,6 +69,35 @@ fn batches_are_acknowledged_in_order_and_take_effect_once() -> Result<()> {
     assert_eq!(status.code(), Code::InvalidArgument);
     let status = runtime.block_on(send(&channel, vec![batch(1 << 63, 1, &[])])).err();
     assert_eq!(status.map(|it| it.code()), Some(Code::InvalidArgument));
+    server.stop()?;
+    Ok(())
+}
+
+#[test]
+fn names_in_columns_are_as_good_as_names_in_a_list() -> Result<()> {
+    let (server, client) = start()?;
+    let (runtime, channel) = connect(&server)?;
+    let mut columns = PositionBatch::default();
+    for (name, x) in [("a", 1.0), ("zürich 7", 2.0), ("", 3.0), ("b", 4.0)] {
+        columns.push(name, (x, 0.0).into());
+    }
+    let acks = runtime.block_on(send(&channel, vec![columns.clone()]))?;
+    assert_eq!((acks[0].accepted, acks[0].rejected, acks[0].errors[0].row), (3, 1, 3));
+    client.register(r#"{"id":"all","within":{"radius":1000000,"at":[0,0]}}"#)?;
+    client.await_listed("all", &["a", "zürich 7", "b"])?;
+    let cuts: [fn(&mut PositionBatch); 5] = [
+        |batch| batch.name_bytes[0] = 2,
+        |batch| drop(batch.name_bytes.pop()),
+        |batch| batch.name_bytes[3] = u32::MAX,
+        |batch| batch.name_bytes[..2].copy_from_slice(&[3, 6]),
+        |batch| batch.objects = vec!["a".to_owned(); 4],
+    ];
+    for (number, cut) in cuts.into_iter().enumerate() {
+        let mut batch = columns.clone();
+        cut(&mut batch);
+        let refused = runtime.block_on(send(&channel, vec![batch])).err();
+        assert_eq!(refused.map(|it| it.code()), Some(Code::InvalidArgument), "{number}");
+    }
     server.stop()?;
     Ok(())
 }

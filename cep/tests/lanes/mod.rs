@@ -108,7 +108,7 @@ fn entries(rows: &[Row], lanes: usize) -> Vec<Vec<Vec<Entry>>> {
                 *sequence += 1;
                 let envelope = Envelope { producer, sequence: *sequence, batch: batch(&rows) };
                 let payload = wire::encode(&envelope);
-                let entry = Entry { sequence: 0, stamp: at(epoch), payload };
+                let entry = Entry { sequence: 0, stamp: at(epoch), payload: payload.into() };
                 in_lanes[lane].extend(vec![entry; if is_twice { 2 } else { 1 }]);
             }
         }

@@ -83,9 +83,7 @@ impl StripIndex {
     fn write_positions(&mut self, slots: &[Slot], to: &[Coord], batch: &mut Vec<Move>) {
         batch.clear();
         for (slots, to) in slots.chunks(BATCH).zip(to.chunks(BATCH)) {
-            // Read ahead, as below.
-            let touch = |seen: u64, slot: &Slot| seen ^ self.positions[slot.index()].x.to_bits();
-            std::hint::black_box(slots.iter().fold(0, touch));
+            self.read_ahead(slots);
             batch.extend(slots.iter().zip(to).map(|(&slot, &at)| {
                 let from = std::mem::replace(&mut self.positions[slot.index()], at);
                 self.len += usize::from(from.x.is_nan());

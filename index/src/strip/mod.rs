@@ -221,6 +221,15 @@ impl StripIndex {
         self.len == 0
     }
 
+    /// Reads where objects are, and does nothing with it: memory answers many such reads at a time,
+    /// while one that needs a position would wait for each.
+    pub fn read_ahead(&self, slots: &[Slot]) {
+        let touch = |seen: u64, slot: &Slot| {
+            seen ^ self.positions.get(slot.index()).map_or(0, |at| at.x.to_bits())
+        };
+        std::hint::black_box(slots.iter().fold(0, touch));
+    }
+
     /// Where `slot` is, if present.
     #[inline]
     #[must_use]

@@ -111,6 +111,8 @@ const SEARCH_COST: usize = 4;
 const SORT_EVERY: usize = 64;
 /// States that are read ahead together.
 const READ_AHEAD: usize = 16;
+/// Movers whose positions are read ahead together.
+const READ_AHEAD_SLOTS: usize = 256;
 /// The place of a query that was removed.
 const REMOVED: u32 = u32::MAX;
 /// States per piece of parallel work.
@@ -169,9 +171,14 @@ impl<S: Space> StandingQueries<S> {
             self.answer_all();
         } else {
             self.touches.clear();
-            let stay = slots.iter().zip(to.iter().copied().map(Some));
-            for (&slot, to) in stay.chain(gone.iter().map(|slot| (slot, None))) {
-                self.touches.leave(slot, self.index.position(slot), to);
+            for (slots, to) in slots.chunks(READ_AHEAD_SLOTS).zip(to.chunks(READ_AHEAD_SLOTS)) {
+                self.index.read_ahead(slots);
+                for (&slot, &to) in slots.iter().zip(to) {
+                    self.touches.leave(slot, self.index.position(slot), Some(to));
+                }
+            }
+            for &slot in gone {
+                self.touches.leave(slot, self.index.position(slot), None);
             }
             self.move_objects(slots, to, gone);
             self.touches.arrive(&self.index);
@@ -318,6 +325,9 @@ impl<S: Space> StandingQueries<S> {
                 let numbers = touches.concerning(strip, listed);
                 numbers.for_each(|touch| concern(listed.question as usize, touch));
             }
+        }
+        if areas.is_empty() {
+            return;
         }
         for (number, touch) in touches.all() {
             areas.owners_at(touch.at).for_each(|place| concern(place, number));

@@ -4,6 +4,7 @@
 //! means the same everywhere.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use dunlin_index::{Slot, SpaceKind};
 
@@ -25,6 +26,8 @@ struct Entry {
     /// The JSON that it was registered with.
     text: String,
     query: Query,
+    /// The query's id, for its answers to share.
+    id: Arc<str>,
 }
 
 /// What decides which shard is a query's home.
@@ -72,7 +75,8 @@ impl Catalog {
         if let Some(name) = focus_object(&query.question) {
             self.by_focus.entry(name.to_owned()).or_default().push(number);
         }
-        self.entries.insert(number, Entry { text, query });
+        let id = query.id.as_str().into();
+        self.entries.insert(number, Entry { text, query, id });
     }
 
     fn remove(&mut self, id: &str) -> Done {
@@ -118,6 +122,11 @@ impl Catalog {
     /// What is asked by a query, if it is registered.
     pub(super) fn get(&self, number: u32) -> Option<&Query> {
         self.entries.get(&number).map(|entry| &entry.query)
+    }
+
+    /// The id of a query, if it is registered.
+    pub(super) fn id(&self, number: u32) -> Option<Arc<str>> {
+        self.entries.get(&number).map(|entry| entry.id.clone())
     }
 
     /// A query by its id: its number, and the JSON that it was registered with.

@@ -66,7 +66,7 @@ pub use self::shard::StandingShard;
 /// let end = Timestamp::from_millis(20)?;
 /// let result = engine.step(Epoch(0), end, &[entry(positions), entry(control)]);
 /// let [StandingOutput::Answer(answer)] = &result.outputs[..] else { panic!("one answer") };
-/// assert_eq!(answer.id, "q");
+/// assert_eq!(&*answer.id, "q");
 /// assert_eq!(answer.objects().next(), Some(("taxi 7", Some(5.0), (3.0, 4.0).into())));
 /// # Ok::<(), dunlin_stream::ParseTimeError>(())
 /// ```

@@ -10,12 +10,13 @@
 //! objects. Nothing is changed, so a caller decides how long an epoch may wait for it.
 
 use std::cmp::Ordering;
+use std::sync::Arc;
 
 use dunlin_index::{Coord, Interval, ObjectNames, Slot, Space, StripIndex, Window};
 use dunlin_stream::{Engine, Key, ShardTable, Timestamp};
 
 use super::StandingTopology;
-use super::output::QueryAnswer;
+use super::output::{QueryAnswer, Rows};
 use super::router::PositionRouter;
 use super::shard::{StandingShard, shards_of};
 use crate::dknn::Searcher;
@@ -150,7 +151,7 @@ impl<'a, S: Space> Reader<'a, S> {
         let catalog = &self.shards[0].catalog;
         let (number, _) = catalog.find(id)?;
         let question = &catalog.get(number)?.question;
-        Some(QueryAnswer { query: number, id: id.to_owned(), ..self.find(question) })
+        Some(QueryAnswer { query: number, id: id.into(), ..self.find(question) })
     }
 
     /// How many queries are registered.
@@ -372,13 +373,12 @@ impl<'a, S: Space> Reader<'a, S> {
     }
 
     fn written(&self, found: &[Found], has_distances: bool) -> QueryAnswer {
-        let mut answer = QueryAnswer::default();
-        answer.reserve(found.len(), has_distances);
+        let mut rows = Rows::with_capacity(found.len(), has_distances);
         for it in found {
             let distance = has_distances.then(|| S::distance(it.key));
-            answer.push(self.name(it), distance, self.position(it.shard, it.slot));
+            rows.push(self.name(it), distance, self.position(it.shard, it.slot));
         }
-        answer
+        QueryAnswer { rows: Arc::new(rows), ..QueryAnswer::default() }
     }
 }
 

@@ -1,11 +1,13 @@
 //! What a shard says at the end of an epoch: the answers of its queries, where they are other lists
 //! than those told before.
 
+use std::sync::Arc;
+
 use dunlin_index::{Coord, Space};
 use rayon::prelude::*;
 
 use super::message::Found;
-use super::output::{QueryAnswer, StandingOutput};
+use super::output::{QueryAnswer, Rows, StandingOutput};
 use super::shard::StandingShard;
 use crate::question::Question;
 
@@ -50,7 +52,7 @@ impl<S: Space> StandingShard<S> {
             if let Some(others) = self.spread.remove(&number) {
                 news.extend(self.merged(number, others).map(News::Made));
             } else if self.emptied.remove(&number) {
-                news.push(News::Made(self.answer_of(number)));
+                news.push(News::Made(self.answer_of(number, Rows::default())));
             } else if self.is_news(number) {
                 news.push(News::Own(number));
             }
@@ -86,11 +88,11 @@ impl<S: Space> StandingShard<S> {
             return None;
         }
         let has_distances = self.queries.has_distances(number as usize);
-        let mut answer = self.answer_of(number);
+        let mut rows = Rows::with_capacity(all.len(), has_distances);
         for Candidate { key, at, name, .. } in &all {
-            answer.push(name, has_distances.then(|| S::distance(*key)), *at);
+            rows.push(name, has_distances.then(|| S::distance(*key)), *at);
         }
-        Some(answer)
+        Some(self.answer_of(number, rows))
     }
 
     fn merge_candidates(&self, number: u32, mut all: Vec<Candidate>) -> Vec<Candidate> {
@@ -110,23 +112,21 @@ impl<S: Space> StandingShard<S> {
         all
     }
 
-    /// An answer without an object.
-    fn answer_of(&self, number: u32) -> QueryAnswer {
-        let id = self.catalog.get(number).map(|query| query.id.clone()).unwrap_or_default();
-        QueryAnswer { query: number, id, ..QueryAnswer::default() }
+    fn answer_of(&self, number: u32, rows: Rows) -> QueryAnswer {
+        let id = self.catalog.id(number).unwrap_or_default();
+        QueryAnswer { query: number, id, rows: Arc::new(rows) }
     }
 
     /// The answer of a query whose objects are all here.
     fn own_answer(&self, number: u32) -> QueryAnswer {
         let has_distances = self.queries.has_distances(number as usize);
         let members = self.queries.answer(number as usize);
-        let mut answer = self.answer_of(number);
-        answer.reserve(members.len(), has_distances);
+        let mut rows = Rows::with_capacity(members.len(), has_distances);
         for member in members {
             let distance = has_distances.then(|| S::distance(member.key));
             let name = self.queries.names().name(member.slot);
-            answer.push(name, distance, self.queries.position_of(member));
+            rows.push(name, distance, self.queries.position_of(member));
         }
-        answer
+        self.answer_of(number, rows)
     }
 }

@@ -134,12 +134,9 @@ impl Traffic {
 
     /// Where all are, for the server.
     pub(super) fn positions(&self) -> PositionBatch {
-        PositionBatch {
-            objects: self.names.clone(),
-            x: self.at.iter().map(|at| at.x).collect(),
-            y: self.at.iter().map(|at| at.y).collect(),
-            ..PositionBatch::default()
-        }
+        let mut batch = PositionBatch::default();
+        self.names.iter().zip(&self.at).for_each(|(name, &at)| batch.push(name, at));
+        batch
     }
 
     /// Who passed a camera since this was asked last.
@@ -174,6 +171,6 @@ mod tests {
         assert!(last.len() >= 3, "{last:?}");
         assert_eq!(leader[..last.len()], last[..]);
         assert!(!cameras.contains_key("v17") && cameras.contains_key("v20"));
-        assert_eq!(traffic.positions().objects.len(), 60 + CONVOYS * (MEMBERS - 1));
+        assert_eq!(traffic.positions().rows(), 60 + CONVOYS * (MEMBERS - 1));
     }
 }

@@ -168,16 +168,56 @@ fn time(times: &[i64], row: usize) -> Option<Timestamp> {
     times.get(row).map(|&ms| Timestamp::from_millis(ms).unwrap_or(Timestamp::MAX))
 }
 
+/// The names of a batch, in whichever form they came.
+fn columns<'a>(
+    objects: &'a [String],
+    mut names: &'a str,
+    bytes: &[u32],
+) -> Result<Vec<&'a str>, Status> {
+    if !objects.is_empty() && !(names.is_empty() && bytes.is_empty()) {
+        return Err(Status::invalid_argument("names are in objects or in names, not in both"));
+    }
+    if !objects.is_empty() {
+        return Ok(objects.iter().map(String::as_str).collect());
+    }
+    let cut = bytes.iter().map(|&bytes| {
+        let (name, rest) = names.split_at_checked(bytes as usize)?;
+        names = rest;
+        Some(name)
+    });
+    let cut: Option<Vec<&str>> = cut.collect();
+    cut.filter(|_| names.is_empty())
+        .ok_or_else(|| Status::invalid_argument("name_bytes does not cut names into names"))
+}
+
+impl PositionBatch {
+    /// Adds a row without a time.
+    pub fn push(&mut self, object: &str, at: Coord) {
+        self.names.push_str(object);
+        self.name_bytes.push(object.len() as u32);
+        self.x.push(at.x);
+        self.y.push(at.y);
+    }
+
+    /// How many rows it has.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.x.len()
+    }
+}
+
 fn send_positions(app: &App, batch: PositionBatch) -> Result<Sent, Status> {
-    let PositionBatch { producer, sequence, objects, times, x, y } = batch;
-    let rows = objects.len();
+    let PositionBatch { producer, sequence, objects, times, x, y, names, name_bytes } = &batch;
+    let (producer, sequence) = (*producer, *sequence);
+    let names = columns(objects, names, name_bytes)?;
+    let rows = names.len();
     if x.len() != rows || y.len() != rows || !(times.is_empty() || times.len() == rows) {
         return Err(Status::invalid_argument("columns of a batch have one length"));
     }
     let mut intake = Intake::new(app, numbered(producer, sequence)?);
-    for (row, object) in objects.iter().enumerate() {
+    for (row, object) in names.into_iter().enumerate() {
         let at = Coord { x: x[row], y: y[row] };
-        intake.push(row as u64 + 1, object, at, time(&times, row))?;
+        intake.push(row as u64 + 1, object, at, time(times, row))?;
     }
     let (pending, outcome) = intake.finish()?;
     Ok(Sent { sequence, pending, outcome })

@@ -50,6 +50,8 @@ const FAREWELL: Duration = Duration::from_secs(5);
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
 /// Calls of one connection at a time.
 const STREAMS_MAX: u32 = 2_000;
+/// Bytes of a call that may be on their way: some batches, so that their sender need not wait.
+const STREAM_WINDOW: u32 = 1 << 20;
 /// Nothing of a connection, not even an answer to a ping, for so long: it is dead.
 pub(super) const SILENCE_MAX: Duration = Duration::from_secs(60);
 /// Connections that have shaken hands and wait.
@@ -83,6 +85,8 @@ pub(super) async fn serve(door: Door, app: Arc<App>, stopped: watch::Receiver<bo
         .http2_keepalive_interval(Some(KEEP_ALIVE))
         .http2_keepalive_timeout(Some(KEEP_ALIVE))
         .max_concurrent_streams(Some(STREAMS_MAX))
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(2 * STREAM_WINDOW)
         .add_routes(routes)
         .serve_with_incoming_shutdown(connections, ended(stopped.clone()));
     let too_long = async {

@@ -17,6 +17,10 @@ fn told(epoch: i64, query: &str, number: u32, names: &[&str]) -> Told {
     Told { tag: Tag { epoch, index: 3 }, time: at(epoch * 20 + 20), content }
 }
 
+fn tell(hub: &mut Hub, query: &str, told: Told) {
+    hub.tell(&query.into(), told);
+}
+
 fn report(epoch: i64, index: u32) -> Told {
     let objects = vec![format!("{epoch}.{index}")];
     let report = NamedReport { time: at(epoch), objects, occurrences: Vec::new() };
@@ -78,12 +82,12 @@ proptest! {
         ring in prop_oneof![Just(0usize), Just(2_000), Just(1 << 20)],
     ) {
         let mut hub = Hub::new(HubLimits { ring_bytes_max: ring, ..HubLimits::default() });
-        hub.tell("q", told(0, "q", 7, &[]));
+        tell(&mut hub, "q", told(0, "q", 7, &[]));
         let (mut client, mut newest) = (Client::default(), Vec::new());
         let (mut id, mut receiver) = hub.subscribe("q", None, None, at(0)).unwrap();
         for (epoch, (list, reads, act)) in (1..).zip(steps) {
             newest = list;
-            hub.tell("q", told(epoch, "q", 7, &newest));
+            tell(&mut hub, "q", told(epoch, "q", 7, &newest));
             hub.end_epoch(at(epoch * 20 + 20));
             prop_assert!(client.read(&mut receiver, reads));
             if act == 0 {
@@ -103,11 +107,11 @@ proptest! {
 #[test]
 fn a_subscriber_who_resumes_sees_every_delta_once() {
     let mut hub = Hub::default();
-    hub.tell("q", told(0, "q", 0, &["a"]));
+    tell(&mut hub, "q", told(0, "q", 0, &["a"]));
     let (id, mut receiver) = hub.subscribe("q", None, None, at(0)).unwrap();
     let mut client = Client::default();
     for epoch in 1..400 {
-        hub.tell("q", told(epoch, "q", 0, &[NAMES[epoch as usize % 6]]));
+        tell(&mut hub, "q", told(epoch, "q", 0, &[NAMES[epoch as usize % 6]]));
         if epoch == 30 {
             assert!(client.read(&mut receiver, 10));
             hub.unsubscribe("q", id);
@@ -123,7 +127,7 @@ fn a_subscriber_who_resumes_sees_every_delta_once() {
 fn too_much_to_resume_is_a_whole_answer() {
     let mut hub = Hub::default();
     for epoch in 0..REPLAY_MAX as i64 + 2 {
-        hub.tell("q", told(epoch, "q", 0, &[NAMES[epoch as usize % 6]]));
+        tell(&mut hub, "q", told(epoch, "q", 0, &[NAMES[epoch as usize % 6]]));
     }
     let mut resume = |epoch: i64| {
         let after = Tag { epoch, index: 3 };
@@ -140,7 +144,7 @@ fn too_much_to_resume_is_a_whole_answer() {
 fn what_was_never_known_is_not_replayed() {
     let mut hub = Hub::default();
     for epoch in 5..9 {
-        hub.tell("q", told(epoch, "q", 0, &[NAMES[epoch as usize % 6]]));
+        tell(&mut hub, "q", told(epoch, "q", 0, &[NAMES[epoch as usize % 6]]));
     }
     let before = Some(Tag { epoch: 4, index: 9 });
     let (_, mut events) = hub.subscribe("q", before, None, at(0)).unwrap();
@@ -152,10 +156,10 @@ fn what_was_never_known_is_not_replayed() {
 #[test]
 fn who_does_not_read_takes_no_memory_and_is_cut() {
     let mut hub = Hub::default();
-    hub.tell("q", told(0, "q", 0, &[]));
+    tell(&mut hub, "q", told(0, "q", 0, &[]));
     let (_, mut lazy) = hub.subscribe("q", None, None, at(0)).unwrap();
     for epoch in 1..=1_000 {
-        hub.tell("q", told(epoch, "q", 0, &[NAMES[epoch as usize % 6]]));
+        tell(&mut hub, "q", told(epoch, "q", 0, &[NAMES[epoch as usize % 6]]));
         hub.end_epoch(at(epoch * 20));
     }
     assert_eq!(lazy.len(), BUFFER + 1);
@@ -167,7 +171,7 @@ fn who_does_not_read_takes_no_memory_and_is_cut() {
     assert_eq!((client.wholes, client.list), (2, vec![NAMES[1_000 % 6].to_owned()]));
     // Once more behind, it does not read and is cut.
     for epoch in 1_001..=1_200 {
-        hub.tell("q", told(epoch, "q", 0, &[NAMES[epoch as usize % 6]]));
+        tell(&mut hub, "q", told(epoch, "q", 0, &[NAMES[epoch as usize % 6]]));
         hub.end_epoch(at(epoch * 20));
     }
     hub.end_epoch(at(1_200 * 20 + BEHIND_MS_MAX));
@@ -181,8 +185,8 @@ fn there_is_a_limit_to_subscribers() {
     let limits =
         HubLimits { subscribers_per_query_max: 2, subscribers_max: 3, ..HubLimits::default() };
     let mut hub = Hub::new(limits);
-    hub.tell("p", told(0, "p", 0, &[]));
-    hub.tell("q", told(0, "q", 1, &[]));
+    tell(&mut hub, "p", told(0, "p", 0, &[]));
+    tell(&mut hub, "q", told(0, "q", 1, &[]));
     let mut subscribe = |query| hub.subscribe(query, None, None, at(0)).map(|it| it.0);
     let first = subscribe("p").unwrap();
     subscribe("p").unwrap();
@@ -201,7 +205,7 @@ fn queries_that_come_and_go_leave_nothing() {
     for round in 0..500 {
         for query in ["p", "q"] {
             for turn in 0..3 {
-                hub.tell(query, told(round * 3 + turn, query, number, &["a"]));
+                tell(&mut hub, query, told(round * 3 + turn, query, number, &["a"]));
             }
             number += 1;
         }
@@ -218,15 +222,15 @@ fn queries_that_come_and_go_leave_nothing() {
 #[test]
 fn a_query_that_is_registered_anew_begins_anew() {
     let mut hub = Hub::default();
-    hub.tell("q", told(1, "q", 4, &["a"]));
+    tell(&mut hub, "q", told(1, "q", 4, &["a"]));
     let (_, mut old) = hub.subscribe("q", None, None, at(0)).unwrap();
-    hub.tell("q", told(2, "q", 9, &["b"]));
+    tell(&mut hub, "q", told(2, "q", 9, &["b"]));
     old.try_recv().unwrap();
     assert_eq!(old.try_recv(), Err(TryRecvError::Disconnected));
     let (_, mut new) = hub.subscribe("q", Some(Tag { epoch: 1, index: 3 }), None, at(0)).unwrap();
     assert_eq!(new.try_recv().unwrap().kind, EventKind::Answer);
     // What the old one told last comes too late.
-    hub.tell("q", told(3, "q", 4, &["c"]));
+    tell(&mut hub, "q", told(3, "q", 4, &["c"]));
     assert_eq!(new.try_recv(), Err(TryRecvError::Empty));
 }
 
@@ -241,8 +245,8 @@ fn a_query_that_told_nothing_yet_is_filled_from_the_engine() {
     client.read(&mut events, 9);
     assert_eq!(client.list, ["a", "b"]);
     // An epoch that the engine had run already is on its way.
-    hub.tell("q", told(9, "q", 5, &["a"]));
-    hub.tell("q", told(10, "q", 5, &["b"]));
+    tell(&mut hub, "q", told(9, "q", 5, &["a"]));
+    tell(&mut hub, "q", told(10, "q", 5, &["b"]));
     client.read(&mut events, 9);
     assert_eq!((client.list.len(), client.deltas), (1, 1));
 }
@@ -252,8 +256,8 @@ fn reports_are_kept_and_resumed() {
     let mut hub = Hub::default();
     hub.open("c", TopicKind::Reports, Tag::behind(0));
     for epoch in 1..=REPORTS_KEPT as i64 {
-        hub.tell("c", report(epoch, 0));
-        hub.tell("c", report(epoch, 1));
+        tell(&mut hub, "c", report(epoch, 0));
+        tell(&mut hub, "c", report(epoch, 1));
     }
     assert_eq!(hub.reports("c").count(), REPORTS_KEPT);
     let last = REPORTS_KEPT as i64;

@@ -15,9 +15,11 @@ mod told;
 mod topic;
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use dunlin_cep::topology::NamedReport;
 use dunlin_stream::Timestamp;
+use foldhash::fast::RandomState;
 use indexmap::{IndexMap, IndexSet};
 use tokio::sync::mpsc::Receiver;
 
@@ -60,14 +62,14 @@ pub(crate) enum SubscribeError {
 /// See the module documentation.
 #[derive(Debug, Default)]
 pub(crate) struct Hub {
-    topics: IndexMap<String, Topic>,
+    topics: IndexMap<Arc<str>, Topic, RandomState>,
     limits: HubLimits,
     /// Whose oldest goes next, and how much there is to go.
-    order: VecDeque<String>,
+    order: VecDeque<Arc<str>>,
     ring_bytes: usize,
     /// Entries of `order` whose topic is gone, by topic.
-    gone: IndexMap<String, usize>,
-    behind: IndexSet<String>,
+    gone: IndexMap<Arc<str>, usize>,
+    behind: IndexSet<Arc<str>>,
     next_subscriber: u64,
     subscribers: usize,
     deltas: u64,
@@ -80,30 +82,33 @@ impl Hub {
 
     /// Makes room for what a query will tell after a place.
     pub(crate) fn open(&mut self, query: &str, kind: TopicKind, after: Tag) {
-        self.topics.entry(query.to_owned()).or_insert_with(|| Topic::new(kind, after));
+        self.topics.entry(query.into()).or_insert_with(|| Topic::new(kind, after));
     }
 
     /// Takes the next thing that a query tells; one that the hub does not know yet is new.
-    pub(crate) fn tell(&mut self, query: &str, told: Told) {
-        let kind = match told.content {
-            Content::Answer(_) => TopicKind::Answers,
-            Content::Report(_) => TopicKind::Reports,
-        };
-        if self.topics.get(query).is_some_and(|topic| topic.is_older_than(&told)) {
+    pub(crate) fn tell(&mut self, query: &Arc<str>, told: Told) {
+        let mut place = self.topics.get_index_of(query);
+        if place.is_some_and(|place| self.topics[place].is_older_than(&told)) {
             self.close(query);
+            place = None;
         }
-        self.open(query, kind, Tag::START);
-        let topic = self.topics.get_mut(query).expect("it was opened");
+        let topic = match place {
+            Some(place) => &mut self.topics[place],
+            None => {
+                let new = || Topic::new(told.kind(), Tag::START);
+                self.topics.entry(query.clone()).or_insert_with(new)
+            }
+        };
         if topic.has(&told) {
             return;
         }
         self.deltas += 1;
         if let Taken::Replaced { bytes } = topic.take(query, told) {
             self.ring_bytes += bytes;
-            self.order.push_back(query.to_owned());
+            self.order.push_back(query.clone());
         }
         if topic.is_anybody_behind() {
-            self.behind.insert(query.to_owned());
+            self.behind.insert(query.clone());
         }
         while self.ring_bytes > self.limits.ring_bytes_max && self.let_go() {}
     }
@@ -137,7 +142,7 @@ impl Hub {
             TopicKind::Reports => 0,
         };
         if topic.spare_count() > 0 {
-            *self.gone.entry(query.to_owned()).or_default() += topic.spare_count();
+            *self.gone.entry(query.into()).or_default() += topic.spare_count();
         }
         self.behind.swap_remove(query);
         self.forget_gone();
@@ -161,7 +166,7 @@ impl Hub {
 
     /// Keeps only some queries.
     pub(crate) fn retain(&mut self, keep: impl Fn(&str) -> bool) {
-        let gone: Vec<String> = self.topics.keys().filter(|it| !keep(it)).cloned().collect();
+        let gone: Vec<Arc<str>> = self.topics.keys().filter(|it| !keep(it)).cloned().collect();
         gone.iter().for_each(|query| self.close(query));
     }
 

@@ -8,6 +8,7 @@ use dunlin_cep::topology::NamedReport;
 use dunlin_query::topology::QueryAnswer;
 use dunlin_stream::Timestamp;
 
+use super::TopicKind;
 use crate::server::json;
 
 /// A place among all that is told: the epoch, and the place among its outputs. It prints and reads
@@ -67,6 +68,14 @@ pub(crate) enum Content {
 }
 
 impl Told {
+    /// What kind of query tells it.
+    pub(super) fn kind(&self) -> TopicKind {
+        match self.content {
+            Content::Answer(_) => TopicKind::Answers,
+            Content::Report(_) => TopicKind::Reports,
+        }
+    }
+
     /// About how much memory it takes.
     pub(super) fn bytes(&self) -> usize {
         match &self.content {

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use bytes::Bytes;
+
 use super::numbers::numbers;
 use super::{Append, Entry, LaneId, Log, LogError};
 
@@ -64,7 +66,7 @@ impl Log for MemoryLog {
         let mut lanes = self.lanes();
         let numbers = numbers(batches, |lane| Ok(lanes.lane(lane)?.next()))?;
         for (batch, &sequence) in batches.iter().zip(&numbers) {
-            let payload = batch.payload.to_vec();
+            let payload = Bytes::copy_from_slice(batch.payload);
             let entry = Entry { sequence, stamp: batch.stamp, payload };
             lanes.lane_mut(batch.lane)?.entries.push_back(entry);
         }

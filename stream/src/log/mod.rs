@@ -23,6 +23,8 @@ mod writer;
 use std::io;
 use std::ops::Range;
 
+use bytes::Bytes;
+
 use crate::Timestamp;
 
 pub use faulty::{FaultyLog, Operation};
@@ -58,7 +60,7 @@ pub struct Entry {
     /// The stamp that it was appended with.
     pub stamp: Timestamp,
     /// Its bytes.
-    pub payload: Vec<u8>,
+    pub payload: Bytes,
 }
 
 /// Lanes of batches; see the module documentation. Every implementation passes the conformance

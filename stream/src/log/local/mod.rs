@@ -29,6 +29,8 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use bytes::Bytes;
+
 use self::record::{HEADER_BYTES, Record};
 use self::retain::Retention;
 use self::store::{Mark, Place, Store};
@@ -75,7 +77,7 @@ impl Default for LocalOptions {
 /// drop(log);
 ///
 /// let log = LocalLog::open(folder.path(), &LocalOptions::default())?;
-/// assert_eq!(log.read(log.lane("positions/0")?, 0, 1 << 20)?[0].payload, b"a batch");
+/// assert_eq!(log.read(log.lane("positions/0")?, 0, 1 << 20)?[0].payload[..], *b"a batch");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct LocalLog {
@@ -175,7 +177,10 @@ impl LocalLog {
         if (record.lane, record.sequence) != (lane, sequence) {
             return Err(damaged("another batch is in its place"));
         }
-        Ok(record.to_entry())
+        let Record { stamp, .. } = record;
+        // The bytes that the store has, not a copy.
+        let payload = Bytes::from(bytes).slice(HEADER_BYTES..);
+        Ok(Entry { sequence, stamp, payload })
     }
 
     fn read_numbers(

@@ -9,7 +9,7 @@
 //! as wrong as a record of wrong bytes. The position after a record is its own plus its length.
 
 use crate::Timestamp;
-use crate::log::{Entry, LaneId};
+use crate::log::LaneId;
 
 /// What stands before the payload.
 pub(super) const HEADER_BYTES: usize = 25;
@@ -62,11 +62,6 @@ impl<'a> Record<'a> {
             stamp: Timestamp::from_millis_unchecked(i64::from_be_bytes(*stamp)),
             payload,
         })
-    }
-
-    /// The batch as its readers get it.
-    pub(super) fn to_entry(&self) -> Entry {
-        Entry { sequence: self.sequence, stamp: self.stamp, payload: self.payload.to_vec() }
     }
 }
 
