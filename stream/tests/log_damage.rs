@@ -124,7 +124,10 @@ fn contents(log: &LocalLog) -> Result<Vec<Vec<Row>>, LogError> {
         let lane = log.lane(name)?;
         assert_eq!(log.range(lane)?.start, 0, "nothing was let go");
         let entries = read_all(log, lane, 1000)?;
-        Ok(entries.into_iter().map(|entry| (entry.stamp.as_millis(), entry.payload.to_vec())).collect())
+        Ok(entries
+            .into_iter()
+            .map(|entry| (entry.stamp.as_millis(), entry.payload.to_vec()))
+            .collect())
     };
     LANES.iter().map(lane).collect()
 }

@@ -5,12 +5,18 @@
 //! - `grpc`: positions in columns over one stream.
 //! - `latency`: from sending a batch to the delta at a subscriber, at a steady rate.
 //! - `subscribers`: 10 000 of them at once, at the same rate.
+//! - `redis`: the same positions into Redis (`GEOADD`, pipelined) while the same questions are asked
+//!   again and again (`GEOSEARCH`, pipelined), in memory; needs `redis-server`.
+//! - `start`: the binary, from its start to a first answer, on an empty folder and on this bench's.
 //!
 //! `cargo bench --bench server -- grpc` runs one part. Seconds of each: `DUNLIN_BENCH_SECONDS`, 15 by
 //! default; positions a second of the last two: `DUNLIN_BENCH_RATE`, 500 000 by default.
 
 #![allow(clippy::disallowed_methods, reason = "a bench reads the clock")]
 
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -27,6 +33,8 @@ use tokio::runtime::Runtime;
 use tokio::sync::mpsc::{Sender, channel};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
+
+mod redis;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -114,7 +122,39 @@ fn main() -> Result<()> {
         bench.latency("subscribers", QUERIES)?;
     }
     bench.figures()?;
-    bench.server.stop()?;
+    let Bench { server, folder, rounds, .. } = bench;
+    server.stop()?;
+    if wanted("redis") {
+        redis::compare(&rounds, seconds())?;
+    }
+    if wanted("start") {
+        let empty = tempfile::tempdir()?;
+        cold_start("an empty folder", empty.path())?;
+        cold_start(&format!("{OBJECTS} objects, {QUERIES} queries"), folder.path())?;
+    }
+    Ok(())
+}
+
+/// From the start of the binary to the answer of a query.
+fn cold_start(what: &str, folder: &Path) -> Result<()> {
+    let begin = Instant::now();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_dunlin"))
+        .args(["serve", "--space", "plane", "--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0"])
+        .arg("--data")
+        .arg(folder)
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let mut lines = BufReader::new(child.stderr.take().context("a pipe")?).lines();
+    let said = lines.next().context("it says where it listens")??;
+    let url = said.split(' ').next_back().context("an address")?.trim_end_matches('/');
+    let query = r#"{"id":"first","knn":{"k":10,"at":[25000,25000]}}"#;
+    ureq::post(format!("{url}/v1/queries")).send(query)?;
+    let answer = ureq::get(format!("{url}/v1/queries/first/answer")).call()?;
+    let answer = answer.into_body().read_to_string()?;
+    let time = begin.elapsed();
+    println!("| start | {what}: first answer, of {} bytes, after {time:.2?} |", answer.len());
+    child.kill()?;
+    child.wait()?;
     Ok(())
 }
 
@@ -122,7 +162,7 @@ struct Bench {
     server: Server,
     runtime: Runtime,
     channel: Channel,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
     sequence: AtomicU64,
     rounds: Rounds,
 }
@@ -145,7 +185,7 @@ impl Bench {
         let channel = runtime.block_on(channel.connect())?;
         let sequence = AtomicU64::new(1);
         let rounds = Rounds::new()?;
-        let bench = Self { server, runtime, channel, _folder: folder, sequence, rounds };
+        let bench = Self { server, runtime, channel, folder, sequence, rounds };
         let begin = Instant::now();
         bench.runtime.block_on(bench.send_all())?;
         println!("| load | {OBJECTS} objects in {:.2} s |", begin.elapsed().as_secs_f64());
