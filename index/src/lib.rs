@@ -10,7 +10,7 @@ pub mod strip;
 
 pub use events::{Event, EventStore, ListId, Passage, Posting, Ring};
 pub use geo::Coord;
-pub use names::{ObjectNames, Slot};
+pub use names::{ObjectNames, SharedNames, Slot};
 pub use seg_tree::{NodeId, SegTree};
 pub use segments::{Growth, Segment, SegmentId, Segments};
 pub use space::{Interval, Plane, PositionError, Sieve, Space, SpaceKind, Sphere, Window};

@@ -13,6 +13,7 @@
 
 use std::cmp::Ordering;
 use std::hash::BuildHasher;
+use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
@@ -43,7 +44,7 @@ impl Slot {
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct ObjectNames {
-    texts: Texts,
+    texts: Arc<Texts>,
     lookup: HashTable<u32>,
 }
 
@@ -66,7 +67,7 @@ impl ObjectNames {
 
     /// Gives a slot, new or removed before, a name that no slot has yet.
     pub fn intern_at(&mut self, slot: Slot, name: &str) {
-        self.texts.set(slot, name);
+        Arc::make_mut(&mut self.texts).set(slot, name);
         let texts = &self.texts;
         let hash_again = |&slot: &u32| hash(texts.bytes(Slot(slot)));
         self.lookup.insert_unique(hash(name.as_bytes()), slot.0, hash_again);
@@ -78,13 +79,13 @@ impl ObjectNames {
         if let Ok(entry) = entry {
             entry.remove();
         }
-        self.texts.set(slot, "");
+        Arc::make_mut(&mut self.texts).set(slot, "");
     }
 
     /// Gives a slot a name, instead of the one it had, by which it is not looked up: for who is told
     /// slots together with their names, and needs no memory for a lookup.
     pub fn label(&mut self, slot: Slot, name: &str) {
-        self.texts.set(slot, name);
+        Arc::make_mut(&mut self.texts).set(slot, name);
     }
 
     /// The slot of `name`, if it has one.
@@ -144,7 +145,14 @@ impl ObjectNames {
     /// If the slot is not one of these names'.
     #[must_use]
     pub fn name(&self, slot: Slot) -> &str {
-        std::str::from_utf8(self.texts.bytes(slot)).expect("names are kept whole")
+        self.texts.name(slot)
+    }
+
+    /// The names of now by slot, for as long as they are wanted. Nothing is copied until a name
+    /// changes while they are.
+    #[must_use]
+    pub fn share(&self) -> SharedNames {
+        SharedNames(self.texts.clone())
     }
 
     /// How the names of two slots compare, as bytes.
@@ -164,6 +172,21 @@ impl ObjectNames {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.texts.cells.is_empty()
+    }
+}
+
+/// The names of objects at one time, by slot.
+#[derive(Clone, Debug)]
+pub struct SharedNames(Arc<Texts>);
+
+impl SharedNames {
+    /// The name of `slot`.
+    ///
+    /// # Panics
+    /// If the slot is not one of these names'.
+    #[must_use]
+    pub fn name(&self, slot: Slot) -> &str {
+        self.0.name(slot)
     }
 }
 
@@ -229,6 +252,10 @@ struct Texts {
 }
 
 impl Texts {
+    fn name(&self, slot: Slot) -> &str {
+        std::str::from_utf8(self.bytes(slot)).expect("names are kept whole")
+    }
+
     #[inline]
     fn bytes(&self, slot: Slot) -> &[u8] {
         let cell = &self.cells[slot.index()];
@@ -312,6 +339,18 @@ mod tests {
     /// Short and long names about the border between them, prefixes of each other, zeros.
     fn names() -> impl Strategy<Value = String> {
         prop_oneof!["[ab\\x00]{0,3}", "[ab]{13,18}", "(é|a){7,9}", "[ab]{300}"]
+    }
+
+    #[test]
+    fn shared_names_stay_as_they_were() {
+        let mut names = ObjectNames::default();
+        let (a, b) = (names.intern("a"), names.intern(&"b".repeat(40)));
+        let before = names.share();
+        names.remove(a);
+        names.label(b, "c");
+        names.intern_at(a, "d");
+        assert_eq!((before.name(a), before.name(b)), ("a", &*"b".repeat(40)));
+        assert_eq!((names.name(a), names.name(b)), ("d", "c"));
     }
 
     proptest! {

@@ -25,8 +25,9 @@ use crate::live::{locked, now};
 
 /// Epochs that may wait for the hub.
 const QUEUE: usize = 64;
-/// Batches of an output lane that are read when a server starts.
+/// How much of an output lane is read when a server starts.
 const REBUILT_BATCHES: u64 = 20_000;
+const REBUILT_BYTES: usize = 32 << 20;
 const READ_BYTES: usize = 4 << 20;
 
 /// An output that the hub can tell.
@@ -129,8 +130,7 @@ impl Feed {
         lane: LaneId,
         application: &str,
     ) -> Result<(), OutputError> {
-        let held = log.range(lane)?;
-        let start = held.start.max(held.end.saturating_sub(REBUILT_BATCHES));
+        let start = rebuilt_from(log, lane)?;
         let mut next = outputs::next_epoch(log, lane, start)?;
         let application = Arc::from(application);
         loop {
@@ -156,6 +156,17 @@ impl Drop for Feed {
         // The thread ends with the last application.
         drop(self.thread.take().map(JoinHandle::join));
     }
+}
+
+/// Where the end of a lane begins that is read again.
+fn rebuilt_from(log: &dyn Log, lane: LaneId) -> Result<u64, OutputError> {
+    let held = log.range(lane)?;
+    let (mut from, mut bytes) = (held.end, 0);
+    while from > held.start && held.end - from < REBUILT_BATCHES && bytes < REBUILT_BYTES {
+        from -= 1;
+        bytes += log.read(lane, from, 0)?.iter().map(|entry| entry.payload.len()).sum::<usize>();
+    }
+    Ok(from)
 }
 
 fn run(hub: &Mutex<Hub>, fed: &Receiver<Fed>) {

@@ -238,6 +238,12 @@ impl StripIndex {
         (!at.x.is_nan()).then_some(at)
     }
 
+    /// Where all slots are, by slot; an absent one is at NaN.
+    #[must_use]
+    pub fn positions(&self) -> &[Coord] {
+        &self.positions
+    }
+
     /// The bounds that strips keep to now.
     #[must_use]
     pub fn occupancy(&self) -> Occupancy {

@@ -282,13 +282,16 @@ impl<S: Space> Router for PositionRouter<S> {
     }
 
     fn freeze(&self) -> Frozen {
-        let mut names = Strings::with_capacity(self.objects.len());
-        (0..self.objects.len()).for_each(|slot| names.push(self.names.name(Slot(slot as u32))));
-        Frozen::of(RouterState {
-            names,
-            times: self.objects.iter().map(|object| object.time).collect(),
-            x: self.objects.iter().map(|object| object.x).collect(),
-            free: self.free.iter().map(|slot| slot.0).collect(),
+        let (names, objects) = (self.names.share(), self.objects.clone());
+        let free = self.free.iter().map(|slot| slot.0).collect();
+        Frozen::new(move || {
+            let slots = (0..objects.len() as u32).map(Slot);
+            wire::encode(&RouterState {
+                names: slots.map(|slot| names.name(slot)).collect(),
+                times: objects.iter().map(|object| object.time).collect(),
+                x: objects.iter().map(|object| object.x).collect(),
+                free,
+            })
         })
     }
 

@@ -396,7 +396,8 @@ impl<S: Space> Operator for StandingShard<S> {
     }
 
     fn freeze(&self) -> Frozen {
-        Frozen::of(self.state())
+        let parts = self.parts();
+        Frozen::new(move || wire::encode(&parts.into_state()))
     }
 
     fn restore(&mut self, state: &[u8]) -> Result<(), DecodeError> {

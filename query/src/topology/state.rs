@@ -4,7 +4,7 @@
 //! of their ids, all queries as they were registered, and of those at home here the ids that they
 //! last told. Answers are found anew with the first epoch after.
 
-use dunlin_index::{Coord, ObjectNames, Slot, Space, StripIndex};
+use dunlin_index::{Coord, ObjectNames, SharedNames, Slot, Space, StripIndex};
 use dunlin_stream::wire::DecodeError;
 use dunlin_stream::{Key, Strings};
 use serde::{Deserialize, Serialize};
@@ -42,21 +42,29 @@ struct Home {
 
 impl<S: Space> StandingShard<S> {
     pub(super) fn state(&self) -> ShardState {
-        let (names, index) = (self.queries.names(), self.queries.index());
+        self.parts().into_state()
+    }
+
+    /// What the state is made of, copied as fast as can be: the epochs wait for it.
+    pub(super) fn parts(&self) -> ShardParts {
+        let index = self.queries.index();
         let (queries, next_query) = self.catalog.texts();
-        let mut state = ShardState { queries, next_query, ..ShardState::with_room(index.len()) };
-        for slot in (0..names.len() as u32).map(Slot) {
-            if let Some(at) = index.position(slot) {
-                state.push(slot.0, names.name(slot), at);
-            }
-        }
         let homes = self.queries.numbers().map(|query| Home {
             query,
             focus: self.queries.focus_slot(query).map(|slot| slot.0),
             told: self.told_by(query),
         });
-        state.homes = homes.collect();
-        state
+        ShardParts {
+            names: self.queries.names().share(),
+            positions: index.positions().to_vec(),
+            count: index.len(),
+            texts: ShardState {
+                queries,
+                next_query,
+                homes: homes.collect(),
+                ..ShardState::default()
+            },
+        }
     }
 
     pub(super) fn of_state(state: ShardState) -> Result<Self, DecodeError> {
@@ -94,6 +102,30 @@ impl<S: Space> StandingShard<S> {
             }
             _ => false,
         }
+    }
+}
+
+/// A state whose objects are still by slot.
+pub(super) struct ShardParts {
+    names: SharedNames,
+    /// NaN where there is none.
+    positions: Vec<Coord>,
+    count: usize,
+    /// Everything but the objects.
+    texts: ShardState,
+}
+
+impl ShardParts {
+    pub(super) fn into_state(self) -> ShardState {
+        let ShardState { queries, next_query, homes, .. } = self.texts;
+        let room = ShardState::with_room(self.count);
+        let mut state = ShardState { queries, next_query, homes, ..room };
+        for (slot, &at) in (0..).map(Slot).zip(&self.positions) {
+            if !at.x.is_nan() {
+                state.push(slot.0, self.names.name(slot), at);
+            }
+        }
+        state
     }
 }
 
