@@ -10,7 +10,7 @@
 //! - `start`: the binary, from its start to a first answer, on an empty folder and on this bench's.
 //!
 //! `cargo bench --bench server -- grpc` runs one part. Seconds of each: `DUNLIN_BENCH_SECONDS`, 15 by
-//! default; positions a second of the last two: `DUNLIN_BENCH_RATE`, 500 000 by default.
+//! default; positions a second of latency and subscribers: `DUNLIN_BENCH_RATE`, 800 000 by default.
 
 #![allow(clippy::disallowed_methods, reason = "a bench reads the clock")]
 
@@ -294,7 +294,7 @@ impl Bench {
 
     /// Subscribers of so many queries, and how old what they are told is when they hear it.
     fn latency(&self, part: &str, subscribers: usize) -> Result<()> {
-        let rate = number("DUNLIN_BENCH_RATE", 500_000);
+        let rate = number("DUNLIN_BENCH_RATE", 800_000);
         let ready = self.rounds.pieces(BATCH, Rounds::batch);
         let (mut ages, events) = self.runtime.block_on(async {
             let (told, mut heard) = channel::<u64>(100_000);
