@@ -4,13 +4,13 @@
 //! - `http`: positions as lines of JSON over two connections, as many as go through.
 //! - `grpc`: positions in columns over one stream.
 //! - `latency`: from sending a batch to the delta at a subscriber, at a steady rate.
-//! - `subscribers`: 10 000 of them at once, at the same rate.
+//! - `subscribers`: 10 000 of them at once, at a steady rate.
 //! - `redis`: the same positions into Redis (`GEOADD`, pipelined) while the same questions are asked
 //!   again and again (`GEOSEARCH`, pipelined), in memory; needs `redis-server`.
 //! - `start`: the binary, from its start to a first answer, on an empty folder and on this bench's.
 //!
 //! `cargo bench --bench server -- grpc` runs one part. Seconds of each: `DUNLIN_BENCH_SECONDS`, 15 by
-//! default; positions a second of latency and subscribers: `DUNLIN_BENCH_RATE`, 800 000 by default.
+//! default; positions a second of the steady parts: `DUNLIN_BENCH_RATE`, 800 000 and 500 000 by default.
 
 #![allow(clippy::disallowed_methods, reason = "a bench reads the clock")]
 
@@ -116,10 +116,10 @@ fn main() -> Result<()> {
         bench.grpc()?;
     }
     if wanted("latency") {
-        bench.latency("latency", 100)?;
+        bench.latency("latency", 100, 800_000)?;
     }
     if wanted("subscribers") {
-        bench.latency("subscribers", QUERIES)?;
+        bench.latency("subscribers", QUERIES, 500_000)?;
     }
     bench.figures()?;
     let Bench { server, folder, rounds, .. } = bench;
@@ -293,8 +293,8 @@ impl Bench {
     }
 
     /// Subscribers of so many queries, and how old what they are told is when they hear it.
-    fn latency(&self, part: &str, subscribers: usize) -> Result<()> {
-        let rate = number("DUNLIN_BENCH_RATE", 800_000);
+    fn latency(&self, part: &str, subscribers: usize, usual: u64) -> Result<()> {
+        let rate = number("DUNLIN_BENCH_RATE", usual);
         let ready = self.rounds.pieces(BATCH, Rounds::batch);
         let (mut ages, events) = self.runtime.block_on(async {
             let (told, mut heard) = channel::<u64>(100_000);
