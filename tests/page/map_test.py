@@ -128,6 +128,7 @@ class MapTest(unittest.TestCase):
         page.wait_for_timeout(2000)
         self.clean(page)
         self.assertIn("Live", page.inner_text("#status"))
+        self.assertGreater(self.figures(page)["roads"], 500)
         policy = page.request.get(URL + "/").headers.get("content-security-policy", "")
         self.assertRegex(policy, "default-src '(none|self)'")
         self.assertNotIn("unsafe-inline", policy)

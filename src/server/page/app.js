@@ -394,6 +394,7 @@ Object.defineProperty(window, "dunlin", {
   value: Object.freeze({
     figures: () => ({
       ...chart.figures(),
+      roads: chart.roads?.count ?? 0,
       phase: state.phase,
       selected: state.selected,
       view: boxOf(projection, camera.view),
