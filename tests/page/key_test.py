@@ -55,7 +55,8 @@ class KeyTest(unittest.TestCase):
     def test_a_token_opens_the_map(self):
         page = self.open(viewport={"width": 1440, "height": 900})
         expect(page.locator("#key")).to_be_visible()
-        expect(page.locator("#key-why")).to_contain_text("asks for a token")
+        expect(page.locator("#key-title")).to_contain_text("asks for a token")
+        expect(page.locator("#key-why")).to_contain_text("Whoever runs it")
         expect(page.locator("#notice")).to_be_hidden()
         expect(page.locator("#key-token")).to_be_focused()
         self.shoot(page, "key-light")

@@ -109,7 +109,8 @@ function phaseChanged(phase, retryAt, reason) {
   }
   byId("key").hidden = phase !== "denied";
   if (phase === "denied") {
-    write(byId("key-why"), `${reason}.`);
+    const words = reason || "whoever runs it can give you one; it is kept for this tab only";
+    write(byId("key-why"), `${words[0].toUpperCase()}${words.slice(1)}.`);
     byId("key-token").focus();
   }
   drawPhase();

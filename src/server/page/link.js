@@ -40,12 +40,17 @@ function withToken(path) {
   return token === null ? path : `${path}?${TOKEN}=${encodeURIComponent(token)}`;
 }
 
-/** Why the server lets nobody in without another token; null if that is not so. */
+/**
+ * Why the server does not let this page in: its words about the token, nothing where there is none
+ * yet; null if it does.
+ */
 async function refusal() {
   try {
     await request("GET", "/v1/queries?limit=1");
   } catch (error) {
-    if (error instanceof Refusal && [401, 403].includes(error.status)) return error.message;
+    if (error instanceof Refusal && [401, 403].includes(error.status)) {
+      return sessionStorage.getItem(TOKEN) === null ? "" : error.message;
+    }
   }
   return null;
 }
