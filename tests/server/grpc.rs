@@ -87,7 +87,7 @@ fn names_in_columns_are_as_good_as_names_in_a_list() -> Result<()> {
     client.await_listed("all", &["a", "zürich 7", "b"])?;
     let cuts: [fn(&mut PositionBatch); 5] = [
         |batch| batch.name_bytes[0] = 2,
-        |batch| drop(batch.name_bytes.pop()),
+        |batch| batch.name_bytes.truncate(3),
         |batch| batch.name_bytes[3] = u32::MAX,
         |batch| batch.name_bytes[..2].copy_from_slice(&[3, 6]),
         |batch| batch.objects = vec!["a".to_owned(); 4],

@@ -58,7 +58,7 @@ impl Face {
     fn take<B: Send + 'static>(
         &self,
         batches: Streaming<B>,
-        send: fn(&App, B) -> Result<Sent, Status>,
+        send: fn(&App, &B) -> Result<Sent, Status>,
     ) -> Result<Response<ReceiverStream<Result<Ack, Status>>>, Status> {
         let too_many = |_| Status::resource_exhausted("too many streams of batches are open");
         let open = self.app.feeds.clone().try_acquire_owned().map_err(too_many)?;
@@ -115,12 +115,12 @@ async fn forward<B>(
 fn send_all<B>(
     app: &App,
     mut batches: Receiver<B>,
-    send: fn(&App, B) -> Result<Sent, Status>,
+    send: fn(&App, &B) -> Result<Sent, Status>,
     sent: &SyncSender<Sent>,
     acks: &Sender<Result<Ack, Status>>,
 ) {
     while let Some(batch) = batches.blocking_recv() {
-        let is_on_its_way = match send(app, batch) {
+        let is_on_its_way = match send(app, &batch) {
             Ok(batch) => sent.send(batch).is_ok(),
             Err(status) => {
                 // A client that is gone does not hear it.
@@ -174,7 +174,8 @@ fn columns<'a>(
     mut names: &'a str,
     bytes: &[u32],
 ) -> Result<Vec<&'a str>, Status> {
-    if !objects.is_empty() && !(names.is_empty() && bytes.is_empty()) {
+    let in_columns = !(names.is_empty() && bytes.is_empty());
+    if in_columns && !objects.is_empty() {
         return Err(Status::invalid_argument("names are in objects or in names, not in both"));
     }
     if !objects.is_empty() {
@@ -206,8 +207,8 @@ impl PositionBatch {
     }
 }
 
-fn send_positions(app: &App, batch: PositionBatch) -> Result<Sent, Status> {
-    let PositionBatch { producer, sequence, objects, times, x, y, names, name_bytes } = &batch;
+fn send_positions(app: &App, batch: &PositionBatch) -> Result<Sent, Status> {
+    let PositionBatch { producer, sequence, objects, times, x, y, names, name_bytes } = batch;
     let (producer, sequence) = (*producer, *sequence);
     let names = columns(objects, names, name_bytes)?;
     let rows = names.len();
@@ -223,15 +224,16 @@ fn send_positions(app: &App, batch: PositionBatch) -> Result<Sent, Status> {
     Ok(Sent { sequence, pending, outcome })
 }
 
-fn send_events(app: &App, batch: EventBatch) -> Result<Sent, Status> {
+fn send_events(app: &App, batch: &EventBatch) -> Result<Sent, Status> {
     let EventBatch { producer, sequence, streams, objects, times } = batch;
+    let (producer, sequence) = (*producer, *sequence);
     let rows = objects.len();
     if streams.len() != rows || !(times.is_empty() || times.len() == rows) {
         return Err(Status::invalid_argument("columns of a batch have one length"));
     }
     let mut intake = PassageIntake::new(app, numbered(producer, sequence)?);
-    for (row, (stream, object)) in streams.iter().zip(&objects).enumerate() {
-        intake.push(row as u64 + 1, (stream, object), time(&times, row))?;
+    for (row, (stream, object)) in streams.iter().zip(objects).enumerate() {
+        intake.push(row as u64 + 1, (stream, object), time(times, row))?;
     }
     let outcome = intake.finish_and_wait()?;
     Ok(Sent { sequence, pending: Vec::new(), outcome })
