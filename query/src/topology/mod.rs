@@ -56,7 +56,7 @@ pub use self::shard::StandingShard;
 /// let at = Timestamp::from_millis(5)?;
 /// let entry = |batch| {
 ///     let payload = wire::encode(&Envelope { producer: 1, sequence: 0, batch });
-///     vec![Entry { sequence: 0, stamp: at, payload }]
+///     vec![Entry { sequence: 0, stamp: at, payload: payload.into() }]
 /// };
 /// let (mut positions, mut control) = (PositionBatch::default(), PositionBatch::default());
 /// positions.push("taxi 7", at, (3.0, 4.0).into());
