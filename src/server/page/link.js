@@ -20,23 +20,29 @@ export class Refusal extends Error {
 /** The name of the token in the memory of this tab, and in an address where no header may stand. */
 const TOKEN = "access_token";
 
-/** Keeps a token for this tab; one that stands behind `#access_token=` is taken from there. */
+/** Keeps a token for this tab. */
 export function keepToken(token) {
   sessionStorage.setItem(TOKEN, token);
 }
 
-if (location.hash.startsWith(`#${TOKEN}=`)) {
+/** The token of this tab, or null. */
+function keptToken() {
+  return globalThis.sessionStorage?.getItem(TOKEN) ?? null;
+}
+
+// One that stands behind `#access_token=` is taken from there.
+if (globalThis.location?.hash?.startsWith(`#${TOKEN}=`)) {
   keepToken(location.hash.slice(TOKEN.length + 2));
   history.replaceState(null, "", location.pathname);
 }
 
 function headers(more) {
-  const token = sessionStorage.getItem(TOKEN);
+  const token = keptToken();
   return token === null ? more : { ...more, authorization: `Bearer ${token}` };
 }
 
 function withToken(path) {
-  const token = sessionStorage.getItem(TOKEN);
+  const token = keptToken();
   return token === null ? path : `${path}?${TOKEN}=${encodeURIComponent(token)}`;
 }
 
@@ -49,7 +55,7 @@ async function refusal() {
     await request("GET", "/v1/queries?limit=1");
   } catch (error) {
     if (error instanceof Refusal && [401, 403].includes(error.status)) {
-      return sessionStorage.getItem(TOKEN) === null ? "" : error.message;
+      return keptToken() === null ? "" : error.message;
     }
   }
   return null;
