@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-/// Many threads make and drop small things: a server takes a quarter more with it.
+/// Many threads make small things that others drop, which the system's allocator locks for.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
