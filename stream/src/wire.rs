@@ -48,13 +48,6 @@ pub fn encode<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
     postcard::to_stdvec(value).expect("columns and numbers always serialize")
 }
 
-/// The bytes of a value that has about so many: a large one is not copied as it grows.
-pub fn encode_sized<T: Serialize + ?Sized>(value: &T, about: usize) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(about);
-    encode_into(value, &mut bytes);
-    bytes
-}
-
 /// Appends the bytes of a value.
 pub fn encode_into<T: Serialize + ?Sized>(value: &T, bytes: &mut Vec<u8>) {
     let taken = postcard::to_extend(value, std::mem::take(bytes));

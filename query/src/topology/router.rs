@@ -285,18 +285,13 @@ impl<S: Space> Router for PositionRouter<S> {
         let (names, objects) = (self.names.share(), self.objects.clone());
         let free = self.free.iter().map(|slot| slot.0).collect();
         Frozen::new(move || {
-            let mut column = Strings::with_capacity(objects.len());
             let slots = (0..objects.len() as u32).map(Slot);
-            slots.for_each(|slot| column.push(names.name(slot)));
-            // A time, an x, and the length of a name.
-            let bytes = column.text_bytes() + objects.len() * (8 + 8 + 1);
-            let state = RouterState {
-                names: column,
+            wire::encode(&RouterState {
+                names: slots.map(|slot| names.name(slot)).collect(),
                 times: objects.iter().map(|object| object.time).collect(),
                 x: objects.iter().map(|object| object.x).collect(),
                 free,
-            };
-            wire::encode_sized(&state, bytes + bytes / 16)
+            })
         })
     }
 

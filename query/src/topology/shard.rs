@@ -397,10 +397,7 @@ impl<S: Space> Operator for StandingShard<S> {
 
     fn freeze(&self) -> Frozen {
         let parts = self.parts();
-        Frozen::new(move || {
-            let state = parts.into_state();
-            wire::encode_sized(&state, state.bytes())
-        })
+        Frozen::new(move || wire::encode(&parts.into_state()))
     }
 
     fn restore(&mut self, state: &[u8]) -> Result<(), DecodeError> {

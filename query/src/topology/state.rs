@@ -140,15 +140,6 @@ impl ShardState {
         }
     }
 
-    /// About how many bytes are written for it.
-    pub(super) fn bytes(&self) -> usize {
-        // A position, an id, and the length of a name; a query and what it told.
-        let objects = self.names.text_bytes() + self.ids.len() * (16 + 3 + 1);
-        let queries: usize = self.queries.iter().map(|(_, text)| text.len() + 8).sum();
-        let told: usize = self.homes.iter().map(|home| 8 + 4 * home.told.len()).sum();
-        (objects + queries + told) / 16 * 17
-    }
-
     fn push(&mut self, id: u32, name: &str, at: Coord) {
         self.ids.push(id);
         self.names.push(name);
