@@ -86,7 +86,7 @@ impl Reports {
         self.sequence += 1;
         let payload = wire::encode(&Envelope { producer: 1, sequence: self.sequence, batch });
         let stamp = Timestamp::from_millis_unchecked(self.epoch * EPOCH_MS);
-        Entry { sequence: self.sequence, stamp, payload }
+        Entry { sequence: self.sequence, stamp, payload: payload.into() }
     }
 
     fn queries(&mut self) -> Entry {

@@ -1,7 +1,11 @@
 //! The gRPC face over real sockets: the same queries and answers as over HTTP, batches acknowledged in
 //! order, and what is wrong as a status.
 
-use crate::serving::{Client, apply, options, start, start_with, until};
+use crate::serving::{Client, PATIENCE, apply, options, start, start_with, until};
+use std::net::TcpStream;
+use std::pin::pin;
+use std::time::Duration;
+
 use anyhow::{Context, Result, ensure};
 use dunlin::server::proto::ask_client::AskClient;
 use dunlin::server::proto::ingest_client::IngestClient;
@@ -238,6 +242,28 @@ fn health_and_reflection_are_on() -> Result<()> {
     for service in ["Ingest", "Queries", "Subscribe", "Ask", "State"] {
         ensure!(seen.contains(&format!("dunlin.v1.{service}")), "{seen}");
     }
+    server.stop()?;
+    Ok(())
+}
+
+#[test]
+fn there_are_no_more_connections_than_the_limit() -> Result<()> {
+    let limits = Limits { connections_max: 1, ..Limits::default() };
+    let (server, _) = start_with(&ServeOptions { limits, ..options() })?;
+    let held = TcpStream::connect(server.grpc())?;
+    let channel = Channel::from_shared(format!("http://{}", server.grpc()))?;
+    Runtime::new()?.block_on(async {
+        let ask = async {
+            let mut state = StateClient::new(channel.connect().await?);
+            anyhow::Ok(state.get_state(StateRequest {}).await?)
+        };
+        let mut asked = pin!(ask);
+        let early = tokio::time::timeout(Duration::from_millis(300), &mut asked).await;
+        ensure!(early.is_err(), "a second connection was let in: {early:?}");
+        drop(held);
+        tokio::time::timeout(PATIENCE, asked).await??;
+        anyhow::Ok(())
+    })?;
     server.stop()?;
     Ok(())
 }
