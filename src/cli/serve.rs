@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use dunlin::datasets::generate::{RoadError, RoadGraph};
-use dunlin::server::{ServeOptions, Server, TlsFiles};
+use dunlin::server::{ServeOptions, Server, TILE_ZOOM_MAX, TileServer, TlsFiles};
 use dunlin::stream::Guarantee;
 use dunlin::stream::log::SyncPolicy;
 
@@ -56,6 +56,15 @@ pub(crate) struct ServeArgs {
     /// Draw the map on roads: files of nodes (id lon lat) and of roads (id node node length)
     #[arg(long, num_args = 2, value_names = ["NODES", "ROADS"])]
     roads: Option<Vec<PathBuf>>,
+    /// Draw the map on tiles, as https://tiles.example.org/{z}/{x}/{y}.png; browsers ask that server
+    #[arg(long, value_name = "URL", value_parser = TileServer::new)]
+    tiles: Option<TileServer>,
+    /// Whom the map thanks for its tiles, by default their host
+    #[arg(long, value_name = "TEXT", requires = "tiles")]
+    tiles_credit: Option<String>,
+    /// The greatest zoom of the tiles
+    #[arg(long, value_name = "ZOOM", requires = "tiles", default_value_t = TILE_ZOOM_MAX, value_parser = clap::value_parser!(u8).range(0..=24))]
+    tiles_zoom: u8,
     /// Serve over TLS under this certificate, in PEM
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     tls_cert: Option<PathBuf>,
@@ -104,6 +113,14 @@ impl ServeArgs {
         }
     }
 
+    fn tiles(&self) -> Option<TileServer> {
+        let tiles = self.tiles.clone()?.up_to(self.tiles_zoom);
+        Some(match &self.tiles_credit {
+            Some(credit) => tiles.credited(credit),
+            None => tiles,
+        })
+    }
+
     fn options(&self) -> Result<ServeOptions, RoadError> {
         Ok(ServeOptions {
             http: self.http,
@@ -122,6 +139,7 @@ impl ServeArgs {
             tls: self.tls(),
             tokens: self.tokens.clone(),
             roads: self.roads()?,
+            tiles: self.tiles(),
             ..ServeOptions::default()
         })
     }

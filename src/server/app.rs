@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
+use dunlin_index::SpaceKind;
 use dunlin_query::topology::{Command, PositionBatch};
 use dunlin_stream::Timestamp;
 use dunlin_stream::log::Pending;
@@ -26,6 +27,7 @@ use super::queries::{self, Checked};
 use super::registry::{QueryKind, Registry, ReserveError};
 use super::roads::Roads;
 use super::settings::{Settings, Stored};
+use super::tiles::TileServer;
 use crate::live::{AskError, LiveOptions, Producer, locked, now};
 
 /// The lanes of positions.
@@ -44,6 +46,7 @@ pub(crate) struct App {
     pub(crate) ingest: Ingest,
     pub(crate) limits: Limits,
     pub(crate) roads: Option<Roads>,
+    pub(crate) tiles: Option<TileServer>,
     pub(crate) tally: Arc<Tally>,
     pub(crate) metrics: PrometheusHandle,
     pub(crate) maps: Arc<Semaphore>,
@@ -67,6 +70,9 @@ impl App {
         options: &ServeOptions,
         metrics: PrometheusHandle,
     ) -> Result<Arc<Self>, ServerError> {
+        if options.tiles.is_some() && options.space == SpaceKind::Plane {
+            return Err(ServerError::TilesOnPlane);
+        }
         let access = Access::open(options.tokens.as_deref())?;
         let mut settings = Settings::new(options.space, options.epoch_ms, LANES);
         if let Some(folder) = &options.data {
@@ -83,6 +89,7 @@ impl App {
         let app = Self {
             access,
             roads: options.roads.as_deref().and_then(Roads::new),
+            tiles: options.tiles.clone(),
             ingest: Ingest::new(&core),
             commands: Mutex::new((Registry::default(), producer)),
             settings: Mutex::new(settings),

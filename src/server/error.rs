@@ -35,6 +35,9 @@ pub enum ServerError {
     /// The tokens cannot be used.
     #[error(transparent)]
     Access(#[from] AccessError),
+    /// Tiles show places of the sphere.
+    #[error("map tiles show the sphere: leave --tiles out, or take --space sphere")]
+    TilesOnPlane,
     /// The data folder does not fit.
     #[error(transparent)]
     Settings(#[from] SettingsError),

@@ -30,6 +30,7 @@ mod queries;
 mod registry;
 mod roads;
 mod settings;
+mod tiles;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
@@ -48,6 +49,7 @@ pub use error::ServerError;
 pub use grpc::proto;
 pub use options::{Limits, ServeOptions};
 pub use settings::SettingsError;
+pub use tiles::{TILE_ZOOM_MAX, TileError, TileServer};
 
 use app::App;
 use connection::Door;

@@ -11,6 +11,7 @@ use dunlin_stream::checkpoint::{CheckpointError, Checkpoints};
 use dunlin_stream::log::{LocalLog, LocalOptions, Log, LogError, MemoryLog, SyncPolicy};
 
 use super::connection::TlsFiles;
+use super::tiles::TileServer;
 
 /// How a server runs.
 #[derive(Clone, Debug)]
@@ -39,6 +40,8 @@ pub struct ServeOptions {
     pub tokens: Option<PathBuf>,
     /// The roads to draw the map on.
     pub roads: Option<Arc<RoadGraph>>,
+    /// Whose tiles to draw the map on; only on the sphere. Whoever looks at the map asks for them.
+    pub tiles: Option<TileServer>,
     /// What one client may ask for.
     pub limits: Limits,
 }
@@ -117,6 +120,7 @@ impl Default for ServeOptions {
             tls: None,
             tokens: None,
             roads: None,
+            tiles: None,
             limits: Limits::default(),
         }
     }

@@ -1,56 +1,37 @@
 """The page of a server that asks for tokens, in a browser.
 
-    DUNLIN_BIN=target/release/dunlin PYTHONPATH=clients/python/tests \\
+    DUNLIN_BIN=target/release/dunlin PYTHONPATH=tests/page:clients/python/tests \\
         python -m unittest tests/page/key_test.py
 
-Starts its own server. Needs what map_test.py needs; DUNLIN_SHOTS names a folder for screenshots.
+Starts its own server; browser.py says what else it needs.
 """
 
-import os
-import shutil
 import tempfile
 import unittest
 from pathlib import Path
 
-from playwright.sync_api import expect, sync_playwright
+from browser import BrowserTest
+from playwright.sync_api import expect
 from serving import Server
 
-SHOTS = os.environ.get("DUNLIN_SHOTS")
-CHROMIUM = os.environ.get("DUNLIN_CHROMIUM") or shutil.which("chromium")
-ARGUMENTS = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
 SECRET = "reader-0123456789"
 TOKENS = f'[[token]]\nname = "reader"\nsecret = "{SECRET}"\nscopes = ["read"]\n'
 LIVE = "() => window.dunlin && dunlin.figures().frames > 1"
 
 
-class KeyTest(unittest.TestCase):
+class KeyTest(BrowserTest):
     @classmethod
     def setUpClass(cls):
-        cls.folder = tempfile.TemporaryDirectory()
-        path = Path(cls.folder.name) / "tokens.toml"
+        super().setUpClass()
+        folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(folder.cleanup)
+        path = Path(folder.name) / "tokens.toml"
         path.write_text(TOKENS)
         cls.server = Server("--tokens", str(path))
-        cls.playwright = sync_playwright().start()
-        cls.browser = cls.playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.browser.close()
-        cls.playwright.stop()
-        cls.server.kill()
-        cls.folder.cleanup()
+        cls.addClassCleanup(cls.server.kill)
 
     def open(self, rest="", **options):
-        context = self.browser.new_context(**options)
-        self.addCleanup(context.close)
-        page = context.new_page()
-        page.goto(f"{self.server.url}/{rest}")
-        return page
-
-    def shoot(self, page, name):
-        if SHOTS:
-            Path(SHOTS).mkdir(parents=True, exist_ok=True)
-            page.screenshot(path=str(Path(SHOTS) / f"{name}.png"))
+        return self.visit(f"{self.server.url}/{rest}", **options)
 
     def test_a_token_opens_the_map(self):
         page = self.open(viewport={"width": 1440, "height": 900})

@@ -1,32 +1,21 @@
 """The live map in a browser, against a running server.
 
-    DUNLIN_URL=http://127.0.0.1:7878 python -m unittest tests/page/map_test.py
+    DUNLIN_URL=http://127.0.0.1:7878 PYTHONPATH=tests/page python -m unittest tests/page/map_test.py
 
-The server must have some hundred moving objects. Needs Playwright for Python and a Chromium
-(DUNLIN_CHROMIUM names it). DUNLIN_SHOTS names a folder for screenshots.
+The server must have some hundred moving objects. browser.py says what else it needs.
 """
 
 import base64
 import json
 import os
-import shutil
 import unittest
 import urllib.request
-from pathlib import Path
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
-from playwright.sync_api import expect, sync_playwright
+from browser import BrowserTest
+from playwright.sync_api import expect
 
 URL = os.environ.get("DUNLIN_URL", "http://127.0.0.1:7878").rstrip("/")
-SHOTS = os.environ.get("DUNLIN_SHOTS")
-CHROMIUM = os.environ.get("DUNLIN_CHROMIUM") or shutil.which("chromium")
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--use-angle=swiftshader",
-    "--enable-unsafe-swiftshader",
-]
 # Which pixels have the colour of objects by day, and how many of them are others in the second.
 COMPARE = """async ([first, second]) => {
   const masked = async (text) => {
@@ -58,17 +47,7 @@ def query_ids():
     return {query["id"] for query in ask("GET", "/v1/queries")["queries"]}
 
 
-class MapTest(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.playwright = sync_playwright().start()
-        cls.browser = cls.playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.browser.close()
-        cls.playwright.stop()
-
+class MapTest(BrowserTest):
     def setUp(self):
         self.before = query_ids()
         self.addCleanup(self.remove_new_queries)
@@ -78,43 +57,11 @@ class MapTest(unittest.TestCase):
             ask("DELETE", f"/v1/queries/{quote(name, safe='')}")
 
     def open(self, width=1440, height=900, colours="light", **options):
-        """A page on the map that may talk to nobody but its server, after its first frames."""
-        context = self.browser.new_context(
-            viewport={"width": width, "height": height}, color_scheme=colours, **options
-        )
-        self.addCleanup(context.close)
-        page = context.new_page()
-        page.strangers, page.errors = [], []
-        own = urlsplit(URL).netloc
-
-        def gate(route):
-            if urlsplit(route.request.url).netloc == own:
-                route.continue_()
-            else:
-                page.strangers.append(route.request.url)
-                route.abort()
-
-        page.route("**/*", gate)
-        page.on("console", lambda m: m.type == "error" and page.errors.append(m.text))
-        page.on("pageerror", lambda error: page.errors.append(str(error)))
-        page.goto(URL + "/")
+        """A page on the map, after its first frames."""
+        viewport = {"width": width, "height": height}
+        page = self.visit(URL + "/", viewport=viewport, color_scheme=colours, **options)
         self.until(page, "dunlin.figures().frames > 3 && dunlin.figures().objects > 0")
         return page
-
-    def until(self, page, condition, seconds=20):
-        page.wait_for_function(f"() => window.dunlin && ({condition})", timeout=seconds * 1000)
-
-    def figures(self, page):
-        return page.evaluate("dunlin.figures()")
-
-    def shoot(self, page, name):
-        if SHOTS:
-            Path(SHOTS).mkdir(parents=True, exist_ok=True)
-            page.screenshot(path=str(Path(SHOTS) / f"{name}.png"))
-
-    def clean(self, page):
-        self.assertEqual(page.strangers, [], "the page asked somebody else")
-        self.assertEqual(page.errors, [], "the console has errors")
 
     def still_place(self, page):
         """An object and where it is on the screen, inside the chart."""

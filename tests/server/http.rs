@@ -1,11 +1,12 @@
 //! Every path of the HTTP face over real sockets: what it gives, and what it says to what is wrong.
 
-use crate::serving::{options, start, start_with, until};
+use crate::serving::{Client, options, start, start_with, until};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use dunlin::datasets::generate::City;
-use dunlin::server::ServeOptions;
+use dunlin::server::{ServeOptions, Server, TileServer};
+use dunlin_index::SpaceKind;
 use serde_json::{Value, json};
 
 const NEAREST: &str = r#"{"id":"q1","knn":{"k":2,"at":[0,0]}}"#;
@@ -212,6 +213,37 @@ fn the_map_lies_on_roads() -> Result<()> {
     let roads = client.get_bytes("/v1/map/roads")?;
     assert_eq!(roads.len(), 24 + 16 * count);
     server.stop()?;
+    Ok(())
+}
+
+#[test]
+fn the_map_lies_on_the_tiles_of_a_named_server() -> Result<()> {
+    let pictures = |client: &Client| -> Result<String> {
+        let policy = client.get("/")?.policy.context("the page has a policy")?;
+        let of_pictures = policy.split(';').find(|it| it.trim().starts_with("img-src"));
+        Ok(of_pictures.context("pictures have a rule")?.trim().to_owned())
+    };
+    let (server, client) = start()?;
+    assert_eq!(client.get("/v1/state")?.json()?["tiles"], Value::Null);
+    assert_eq!(pictures(&client)?, "img-src 'self' data:");
+    server.stop()?;
+    let tiles = TileServer::new("https://a.example.org:81/{z}/{x}/{y}.png")?.credited("\"A\" & b");
+    let (server, client) = start_with(&ServeOptions { tiles: Some(tiles), ..options() })?;
+    let told = json!({
+        "url": "https://a.example.org:81/{z}/{x}/{y}.png", "credit": "\"A\" & b", "zoom_max": 19
+    });
+    assert_eq!(client.get("/v1/state")?.json()?["tiles"], told);
+    assert_eq!(pictures(&client)?, "img-src 'self' data: https://a.example.org:81");
+    server.stop()?;
+    Ok(())
+}
+
+#[test]
+fn tiles_need_the_sphere() -> Result<()> {
+    let tiles = Some(TileServer::new("http://127.0.0.1/{z}/{x}/{y}")?);
+    let on_plane = ServeOptions { tiles, space: SpaceKind::Plane, ..options() };
+    let refused = Server::start(&on_plane).err().context("no tiles on the plane")?;
+    ensure!(refused.to_string().contains("--space sphere"), "{refused}");
     Ok(())
 }
 

@@ -41,6 +41,8 @@ pub(crate) struct Answer {
     pub(crate) text: String,
     /// What a refusal asks for.
     pub(crate) asks: Option<String>,
+    /// What a page may load.
+    pub(crate) policy: Option<String>,
 }
 
 impl Answer {
@@ -159,12 +161,11 @@ impl Client {
 }
 
 fn read(mut response: ureq::http::Response<ureq::Body>) -> Result<Answer> {
-    let kind = response.headers().get("content-type").and_then(|it| it.to_str().ok());
-    let asks = response.headers().get("www-authenticate").and_then(|it| it.to_str().ok());
-    let asks = asks.map(str::to_owned);
-    let (kind, status) = (kind.unwrap_or_default().to_owned(), response.status().as_u16());
+    let header = |name| Some(response.headers().get(name)?.to_str().ok()?.to_owned());
+    let (asks, policy) = (header("www-authenticate"), header("content-security-policy"));
+    let (kind, status) = (header("content-type").unwrap_or_default(), response.status().as_u16());
     let text = response.body_mut().with_config().limit(64 << 20).read_to_string()?;
-    Ok(Answer { status, kind, text, asks })
+    Ok(Answer { status, kind, text, asks, policy })
 }
 
 /// The ids that an answer object lists.

@@ -17,6 +17,7 @@ use crate::server::app::App;
 use crate::server::feed::Tally;
 use crate::server::json::{push_list, push_number, push_string};
 use crate::server::registry::Registry;
+use crate::server::tiles::TileServer;
 
 /// What the server answers to.
 pub(super) const OPENAPI: &str = include_str!("openapi.json");
@@ -45,8 +46,9 @@ pub(super) async fn state(State(app): State<Arc<App>>) -> Result<Response, Probl
 }
 
 /// `{"time":"…","space":"sphere","objects":n,"queries":n,"subscribers":n,"lanes":n,"lag_ms":n,
-/// "roads":bool,"bounds":[west,south,east,north]|null,"records":{…},"cooccurrences":[…],
-/// "shards":[…],"strips":[…]}`
+/// "tiles":{"url":"…","credit":"…","zoom_max":n}|null,"roads":bool,
+/// "bounds":[west,south,east,north]|null,"records":{…},"cooccurrences":[…],"shards":[…],
+/// "strips":[…]}`
 pub(crate) async fn state_text(app: &App) -> Result<String, AskError> {
     let (time, objects, shards, strips) = app
         .core
@@ -57,10 +59,11 @@ pub(crate) async fn state_text(app: &App) -> Result<String, AskError> {
     let subscribers = app.feed.hub().subscriber_count();
     let mut text = format!(
         "{{\"time\":\"{time}\",\"space\":\"{space}\",\"objects\":{objects},\"queries\":{queries},\
-         \"subscribers\":{subscribers},\"lanes\":{lanes},\"lag_ms\":{},\"roads\":{},\"bounds\":",
+         \"subscribers\":{subscribers},\"lanes\":{lanes},\"lag_ms\":{},\"tiles\":",
         app.tally.lag_ms.load(Ordering::Relaxed),
-        app.roads.is_some()
     );
+    push_tiles(&mut text, app.tiles.as_ref());
+    write!(text, ",\"roads\":{},\"bounds\":", app.roads.is_some()).expect("a string takes all");
     match &app.roads {
         Some(roads) => push_list(&mut text, roads.bounds, push_number),
         None => text.push_str("null"),
@@ -81,6 +84,15 @@ pub(crate) async fn state_text(app: &App) -> Result<String, AskError> {
     push_list(&mut text, strips, push_strip);
     text.push('}');
     Ok(text)
+}
+
+fn push_tiles(text: &mut String, tiles: Option<&TileServer>) {
+    let Some(tiles) = tiles else { return text.push_str("null") };
+    text.push_str("{\"url\":");
+    push_string(text, tiles.url());
+    text.push_str(",\"credit\":");
+    push_string(text, tiles.credit());
+    write!(text, ",\"zoom_max\":{}}}", tiles.zoom_max()).expect("a string takes all");
 }
 
 fn push_tally(text: &mut String, tally: &Tally) {

@@ -77,6 +77,7 @@ async function load() {
     }
     change(states.withServer(state, server));
     fitOnce(server.bounds);
+    chart.setTiles(server.tiles);
     if (server.roads && !chart.roads) chart.setRoads(await bytes("/v1/map/roads"));
     await loadQueries();
   } catch (error) {

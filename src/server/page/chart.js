@@ -14,6 +14,7 @@ import { discsOf, drawScene } from "./scene.js";
 import { followed, neighbours, radius } from "./state.js";
 import { StripModel } from "./strips.js";
 import { drawShardNames, drawTags } from "./tags.js";
+import { TileLayer } from "./tiles.js";
 import { toScreen, unitsPerPixel } from "./view.js";
 
 const SAMPLES = 600;
@@ -23,6 +24,7 @@ export class Chart {
     Object.assign(this, { projection, still });
     this.canvas = byId("picture");
     this.border = byId("neatline");
+    this.tiles = new TileLayer(byId("tiles"), byId("credit"));
     this.colours = new Map();
     this.times = { draw: [], decode: [], message: [] };
     this.frames = 0;
@@ -80,6 +82,12 @@ export class Chart {
   setRoads(buffer) {
     const roads = decodeRoads(buffer, this.projection);
     this.roads = { ...roads, buffer: this.painter?.buffer(roads.segments) ?? null };
+    this.dirty = true;
+  }
+
+  /** The ground that a tile server draws, or null. */
+  setTiles(server) {
+    this.tiles.over(server);
     this.dirty = true;
   }
 
@@ -163,6 +171,7 @@ export class Chart {
     this.discs = discsOf(input);
     this.lines = graticule(this.projection, view);
     this.drawPin(view);
+    this.tiles.show(view);
     drawScene(this.painter, { ...input, discs: this.discs, lines: this.lines });
     drawTags(byId("tags"), { projection: this.projection, view, discs: this.discs });
     drawShardNames(byId("shard-names"), {
@@ -207,6 +216,7 @@ export class Chart {
       neighbours: this.neighbours,
       colourOf: this.colourOf,
       still: this.still(),
+      hasTiles: this.tiles.isShown,
     };
   }
 
@@ -261,6 +271,7 @@ export class Chart {
     return {
       objects: this.fleet.count,
       frames: this.frames,
+      tiles: this.tiles.loaded,
       highlighted: this.neighbours.map(({ query, id, at }) => ({ query, id, at })),
       discs: this.discs.map(({ query, radius: reach }) => ({
         query: query.id,

@@ -110,7 +110,6 @@ void main() { fragment = texelFetch(picture, ivec2(gl_FragCoord.xy), 0); }`;
 /** The WebGL2 context of a canvas, or null. */
 export function contextOf(canvas) {
   return canvas.getContext("webgl2", {
-    alpha: false,
     antialias: false,
     stencil: true,
     depth: false,
@@ -142,13 +141,13 @@ export class Painter {
     return buffer;
   }
 
-  /** Begins a picture of a ground colour; `pixels` is the density of the screen. */
+  /** Begins a picture of a ground colour, or on what lies below; `pixels` is the screen's density. */
   begin(ground, pixels) {
     const { gl } = this;
     this.pixels = pixels;
     this.size = [gl.drawingBufferWidth, gl.drawingBufferHeight];
     gl.viewport(0, 0, ...this.size);
-    gl.clearColor(ground[0], ground[1], ground[2], 1);
+    gl.clearColor(...(ground ? [...ground.slice(0, 3), 1] : [0, 0, 0, 0]));
     gl.clear(gl.COLOR_BUFFER_BIT | gl.STENCIL_BUFFER_BIT);
   }
 

@@ -27,8 +27,8 @@ export function discsOf({ state, projection, centres, radii, mixing, colourOf })
 }
 
 export function drawScene(painter, input) {
-  const { view, palette, pixels, now } = input;
-  painter.begin(palette.ground, pixels);
+  const { view, palette, pixels, hasTiles, now } = input;
+  painter.begin(hasTiles ? null : palette.ground, pixels);
   drawBands(painter, input);
   drawLines(painter, input);
   drawRoads(painter, input);

@@ -63,6 +63,14 @@ Strip = TypedDict("Strip", {"from": Border, "to": Border, "objects": int, "shard
 """A strip: its range of x, its objects, and the number of its shard."""
 
 
+class Tiles(TypedDict):
+    """Whose tiles the live map is drawn on; `url` has {z}, {x} and {y}."""
+
+    url: str
+    credit: str
+    zoom_max: int
+
+
 class State(TypedDict):
     """How the server is; `lag_ms` is how far answers are behind the clock."""
 
@@ -73,6 +81,7 @@ class State(TypedDict):
     subscribers: int
     lanes: int
     lag_ms: int
+    tiles: Tiles | None
     roads: bool
     bounds: list[float] | None
     records: Records
