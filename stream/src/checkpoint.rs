@@ -1,22 +1,25 @@
 //! Checkpoints: the states of all tasks at the end of an epoch, as immutable objects.
 //!
 //! ```text
-//! <epoch>/lane-0 … <epoch>/shard-0 …      one object for each task
+//! <epoch>/lane-0-0 … <epoch>/shard-0-0 …  the state of each task, in parts of a few megabytes
 //! <epoch>/manifest                        last: what there is, with lengths and checksums
 //! ```
 //!
-//! A checkpoint counts once its manifest is there. On the way back every object is compared with
+//! No more than a part of a state is in memory beside what it is made of, and between parts whoever
+//! writes may wait ([`Pace`]). A checkpoint counts once its manifest is there. On the way back every object is compared with
 //! its manifest, and a checkpoint with any flaw is passed over for the one before it. The state at
 //! the end of an epoch is a function of the log, so writing a checkpoint again changes nothing.
 //!
 //! Where objects live is the business of the crate `object_store`: a folder, memory, a bucket. In a
 //! folder they are synced before the manifest is written, for the log is cut by what it says.
 
+use std::fmt;
 use std::fs::File;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use futures::TryStreamExt;
 use futures::executor::block_on;
 use object_store::local::LocalFileSystem;
@@ -27,7 +30,7 @@ use serde::{Deserialize, Serialize};
 use crate::Epoch;
 use crate::engine::{EngineHead, EngineState, FrozenEngine};
 use crate::log::LogError;
-use crate::wire::{self, DecodeError, Frozen};
+use crate::wire::{self, Chunks, DecodeError, Frozen, Stopped};
 
 /// Where one lane of the input goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,12 +57,13 @@ struct Manifest {
     epoch: Epoch,
     positions: Vec<LanePosition>,
     head: EngineHead,
-    lanes: Vec<Piece>,
-    shards: Vec<Piece>,
+    /// The parts of each state.
+    lanes: Vec<Vec<Part>>,
+    shards: Vec<Vec<Part>>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-struct Piece {
+struct Part {
     bytes: u64,
     checksum: u32,
 }
@@ -120,8 +124,19 @@ pub struct Checkpoints {
     folder: Option<PathBuf>,
 }
 
+/// Spreads the writing of a checkpoint over time, so that the epochs meanwhile have machine and disk.
+pub trait Pace: fmt::Debug + Send + Sync {
+    /// Waits a little after a share of a checkpoint, by the size of the one before.
+    fn pause(&self, share: f64);
+
+    /// Whether somebody waits for the checkpoint; then nothing pauses.
+    fn hurry(&self, hurry: bool);
+}
+
 /// The last part of a manifest's name.
 const MANIFEST: &str = "manifest";
+/// The bytes of a part, but for the last of a state.
+const PART_BYTES: usize = 4 << 20;
 
 impl Checkpoints {
     /// Checkpoints in a folder, which is made if it is not there.
@@ -146,28 +161,63 @@ impl Checkpoints {
     /// # Errors
     /// [`CheckpointError::Store`], [`CheckpointError::Folder`]; the checkpoint does not count then.
     pub fn write(&self, checkpoint: impl Into<FrozenCheckpoint>) -> Result<u64, CheckpointError> {
-        let FrozenCheckpoint { epoch, positions, state } = checkpoint.into();
+        self.write_slowly(checkpoint.into(), &|_| {})
+    }
+
+    /// As [`Checkpoints::write`]; calls `pause` with every some thousand bytes.
+    pub(crate) fn write_slowly(
+        &self,
+        checkpoint: FrozenCheckpoint,
+        pause: &dyn Fn(usize),
+    ) -> Result<u64, CheckpointError> {
+        let FrozenCheckpoint { epoch, positions, state } = checkpoint;
         let FrozenEngine { head, lanes, shards } = state;
-        let lanes = self.write_pieces(epoch, "lane", lanes)?;
-        let shards = self.write_pieces(epoch, "shard", shards)?;
-        let bytes = lanes.iter().chain(&shards).map(|piece| piece.bytes).sum();
+        let write = |kind: &str, states: Vec<Frozen>| -> Result<Vec<Vec<Part>>, CheckpointError> {
+            let named = (0..).map(|number| format!("{kind}-{number}")).zip(states);
+            named.map(|(of, state)| self.write_state((epoch, &of), state, pause)).collect()
+        };
+        let lanes = write("lane", lanes)?;
+        let shards = write("shard", shards)?;
+        let bytes = lanes.iter().chain(&shards).flatten().map(|part| part.bytes).sum();
+        self.sync_names(epoch)?;
         let manifest = Manifest { epoch, positions, head, lanes, shards };
         self.put(&name(epoch, MANIFEST), wire::encode(&manifest))?;
+        self.sync_names(epoch)?;
         Ok(bytes)
     }
 
-    fn write_pieces(
+    fn write_state(
         &self,
-        epoch: Epoch,
-        kind: &str,
-        states: Vec<Frozen>,
-    ) -> Result<Vec<Piece>, CheckpointError> {
-        let write = |(number, state): (usize, Frozen)| {
-            let state = state.encode();
-            let piece = Piece { bytes: state.len() as u64, checksum: wire::checksum(&state) };
-            self.put(&name(epoch, &format!("{kind}-{number}")), state).map(|()| piece)
+        (epoch, of): (Epoch, &str),
+        state: Frozen,
+        pause: &dyn Fn(usize),
+    ) -> Result<Vec<Part>, CheckpointError> {
+        let (mut parts, mut open) = (Vec::new(), Vec::new());
+        let mut close = |payload: Vec<u8>| {
+            let name = name(epoch, &format!("{of}-{}", parts.len()));
+            parts.push(Part { bytes: payload.len() as u64, checksum: wire::checksum(&payload) });
+            self.put(&name, payload)
         };
-        states.into_iter().enumerate().map(write).collect()
+        let mut failed = None;
+        let mut take = |chunk: &[u8]| {
+            open.extend_from_slice(chunk);
+            if open.len() >= PART_BYTES
+                && let Err(error) = close(std::mem::take(&mut open))
+            {
+                failed = Some(error);
+                return Err(Stopped);
+            }
+            pause(chunk.len());
+            Ok(())
+        };
+        let mut chunks = Chunks::new(&mut take);
+        let written = state.write(&mut chunks).and_then(|()| chunks.finish());
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        written.expect("who does not fail takes all");
+        close(open)?;
+        Ok(parts)
     }
 
     /// Stores a payload in a frame.
@@ -177,10 +227,16 @@ impl Checkpoints {
         framed.push(payload.into());
         block_on(self.store.put(name, framed.freeze()))?;
         if let Some(folder) = &self.folder {
-            let file = folder.join(name.as_ref());
-            File::open(&file)?.sync_all()?;
-            // The names in the folders above must survive as well.
-            for above in file.ancestors().skip(1).take(2) {
+            File::open(folder.join(name.as_ref()))?.sync_all()?;
+        }
+        Ok(())
+    }
+
+    /// The names of an epoch's objects survive as the objects do.
+    fn sync_names(&self, epoch: Epoch) -> Result<(), CheckpointError> {
+        if let Some(folder) = &self.folder {
+            let manifest = folder.join(name(epoch, MANIFEST).as_ref());
+            for above in manifest.ancestors().skip(1).take(2) {
                 File::open(above)?.sync_all()?;
             }
         }
@@ -228,32 +284,36 @@ impl Checkpoints {
             let what = format!("the manifest of epoch {}", written.0);
             return Err(damaged(&at, DecodeError::Value(what)));
         }
-        let lanes = self.read_pieces(epoch, "lane", &lanes)?;
-        let shards = self.read_pieces(epoch, "shard", &shards)?;
+        let read = |kind: &str, states: &[Vec<Part>]| -> Result<Vec<Vec<u8>>, CheckpointError> {
+            let named = (0..).map(|number| format!("{kind}-{number}")).zip(states);
+            named.map(|(of, parts)| self.read_state(epoch, &of, parts)).collect()
+        };
+        let lanes = read("lane", &lanes)?;
+        let shards = read("shard", &shards)?;
         Ok(Checkpoint { epoch, positions, state: EngineState { head, lanes, shards } })
     }
 
-    fn read_pieces(
+    fn read_state(
         &self,
         epoch: Epoch,
-        kind: &str,
-        pieces: &[Piece],
-    ) -> Result<Vec<Vec<u8>>, CheckpointError> {
-        let read = |(number, piece): (usize, &Piece)| {
-            let name = name(epoch, &format!("{kind}-{number}"));
+        of: &str,
+        parts: &[Part],
+    ) -> Result<Vec<u8>, CheckpointError> {
+        let mut state = Vec::new();
+        for (number, part) in parts.iter().enumerate() {
+            let name = name(epoch, &format!("{of}-{number}"));
             let bytes = self.get(&name)?;
-            let state = wire::unframe(&bytes).map_err(|source| damaged(&name, source))?;
-            if (state.len() as u64, wire::checksum(state)) != (piece.bytes, piece.checksum) {
+            let payload = wire::unframe(&bytes).map_err(|source| damaged(&name, source))?;
+            if (payload.len() as u64, wire::checksum(payload)) != (part.bytes, part.checksum) {
                 return Err(damaged(&name, DecodeError::Checksum));
             }
-            Ok(state.to_vec())
-        };
-        pieces.iter().enumerate().map(read).collect()
+            state.extend_from_slice(payload);
+        }
+        Ok(state)
     }
 
-    fn get(&self, name: &Path) -> Result<Vec<u8>, CheckpointError> {
-        let bytes = block_on(async { self.store.get(name).await?.bytes().await })?;
-        Ok(bytes.to_vec())
+    fn get(&self, name: &Path) -> Result<Bytes, CheckpointError> {
+        Ok(block_on(async { self.store.get(name).await?.bytes().await })?)
     }
 
     /// Deletes all checkpoints before an epoch: their manifests first, so that none counts half.
@@ -322,6 +382,32 @@ mod tests {
             assert_eq!(store.epochs().unwrap(), [Epoch(200), Epoch(20)]);
             assert_eq!(store.read(Epoch(20)).unwrap(), checkpoint(20));
         }
+    }
+
+    #[test]
+    fn a_great_state_lies_in_parts_and_is_written_at_a_pace() {
+        let mut great = checkpoint(9);
+        let state: Vec<u8> = (0..3 * PART_BYTES as u32 + 5).map(|it| (it / 3) as u8).collect();
+        great.state.shards[1] = state;
+        let (folder, stores) = both_stores();
+        for store in stores {
+            let paused = std::cell::Cell::new((0, 0));
+            let pause = |bytes: usize| {
+                let (times, all) = paused.get();
+                paused.set((times + 1, all + bytes));
+            };
+            let bytes = store.write_slowly(great.clone().into(), &pause).unwrap();
+            assert_eq!(bytes as usize, 4 + 1_000 + 3 * PART_BYTES + 5);
+            let (times, all) = paused.get();
+            assert!(times > 100 && all as u64 == bytes, "{times} pauses, {all} bytes");
+            assert_eq!(store.newest().unwrap().0, Some(great.clone()));
+        }
+        let files = std::fs::read_dir(folder.path().join(name(Epoch(9), "").as_ref())).unwrap();
+        let mut names: Vec<_> = files.map(|it| it.unwrap().file_name()).collect();
+        names.sort();
+        let parts = ["shard-1-0", "shard-1-1", "shard-1-2", "shard-1-3"];
+        assert_eq!(names[..4], ["lane-0-0", "lane-1-0", "manifest", "shard-0-0"]);
+        assert_eq!(names[4..], parts);
     }
 
     #[test]

@@ -43,11 +43,11 @@ struct Producer {
     heard: Timestamp,
 }
 
+/// What a lane's state begins with; the state of its router follows.
 #[derive(Serialize, Deserialize)]
-struct LaneState {
+struct LaneHead {
     event_time: EventTimeState,
     producers: BTreeMap<u64, Producer>,
-    router: Vec<u8>,
 }
 
 /// What a lane makes of one epoch.
@@ -172,8 +172,9 @@ impl<R: Router> LaneTask<R> {
     pub fn freeze(&self) -> Frozen {
         let (event_time, producers) = (self.event_time.state().clone(), self.producers.clone());
         let router = self.router.freeze();
-        Frozen::new(move || {
-            wire::encode(&LaneState { event_time, producers, router: router.encode() })
+        Frozen::new(move |chunks| {
+            chunks.encode(&LaneHead { event_time, producers })?;
+            router.write(chunks)
         })
     }
 
@@ -182,8 +183,8 @@ impl<R: Router> LaneTask<R> {
     /// # Errors
     /// Bytes that are no such state.
     pub fn restore(mut router: R, rule: EventTimeRule, state: &[u8]) -> Result<Self, DecodeError> {
-        let LaneState { event_time, producers, router: bytes } = wire::decode(state)?;
-        router.restore(&bytes)?;
+        let (LaneHead { event_time, producers }, rest) = wire::decode_first(state)?;
+        router.restore(rest)?;
         Ok(Self { router, event_time: EventTime::resume(rule, event_time), producers })
     }
 }

@@ -35,5 +35,5 @@ pub use operator::{Letter, Mail, Operator, ShardLoad};
 pub use process::{Guarantee, Process, Setup};
 pub use router::{RecordCounts, Router, Routes};
 pub use source::Source;
-pub use strings::{ByHash, Strings};
+pub use strings::{AsStrings, ByHash, Strings};
 pub use time::{ParseTimeError, Timestamp};

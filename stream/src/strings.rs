@@ -9,6 +9,8 @@
 //! text. On the wire the lengths stand for the ends, a byte each as a rule; what is read is held to
 //! the invariant.
 
+use std::fmt;
+
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -110,6 +112,40 @@ impl Serialize for Strings {
     }
 }
 
+/// Strings that serialize as a column of them does, without being copied into one first.
+#[derive(Clone, Debug)]
+pub struct AsStrings<I>(pub I);
+
+impl<'a, I: ExactSizeIterator<Item = &'a str> + Clone> Serialize for AsStrings<I> {
+    fn serialize<Z: Serializer>(&self, serializer: Z) -> Result<Z::Ok, Z::Error> {
+        (Text(self.0.clone()), LensOf(self.0.clone())).serialize(serializer)
+    }
+}
+
+/// All strings as one.
+struct Text<I>(I);
+
+impl<'a, I: Iterator<Item = &'a str> + Clone> Serialize for Text<I> {
+    fn serialize<Z: Serializer>(&self, serializer: Z) -> Result<Z::Ok, Z::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'a, I: Iterator<Item = &'a str> + Clone> fmt::Display for Text<I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.clone().try_for_each(|string| f.write_str(string))
+    }
+}
+
+/// The lengths of strings.
+struct LensOf<I>(I);
+
+impl<'a, I: ExactSizeIterator<Item = &'a str> + Clone> Serialize for LensOf<I> {
+    fn serialize<Z: Serializer>(&self, serializer: Z) -> Result<Z::Ok, Z::Error> {
+        serializer.collect_seq(self.0.clone().map(str::len))
+    }
+}
+
 /// The lengths of strings by their ends.
 struct Lens<'a>(&'a [u32]);
 
@@ -181,6 +217,7 @@ mod tests {
             let marks: Vec<bool> = rows.iter().map(|row| row.1).collect();
             let mut column: Strings = rows.iter().map(|row| &row.0).collect();
             prop_assert_eq!(wire::decode(&wire::encode(&column)), Ok(column.clone()));
+            prop_assert_eq!(wire::encode(&AsStrings(column.iter())), wire::encode(&column));
             let taken = column.take_rows(&marks);
             let with = |mark| rows.iter().filter(move |row| row.1 == mark).map(|row| &row.0[..]);
             prop_assert!(taken.iter().eq(with(true)));

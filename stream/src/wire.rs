@@ -8,11 +8,12 @@
 //! "DUNL" · format version u32 · length u64 · CRC-32C u32 · payload          (integers little-endian)
 //! ```
 
+use postcard::ser_flavors::Flavor;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 /// Version of everything that is framed; a change of any state's format raises it.
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;
 
 const MAGIC: [u8; 4] = *b"DUNL";
 const HEADER_BYTES: usize = 20;
@@ -55,30 +56,144 @@ pub fn encode_into<T: Serialize + ?Sized>(value: &T, bytes: &mut Vec<u8>) {
 }
 
 /// A value that becomes bytes when it is asked for, perhaps by another thread.
-pub struct Frozen(Box<dyn FnOnce() -> Vec<u8> + Send>);
+pub struct Frozen(Box<Write>);
+
+type Write = dyn FnOnce(&mut Chunks<'_>) -> Result<(), Stopped> + Send;
 
 impl Frozen {
     /// Bytes to be made later.
-    pub fn new(encode: impl FnOnce() -> Vec<u8> + Send + 'static) -> Self {
-        Self(Box::new(encode))
+    pub fn new(
+        write: impl FnOnce(&mut Chunks<'_>) -> Result<(), Stopped> + Send + 'static,
+    ) -> Self {
+        Self(Box::new(write))
     }
 
     /// A value whose bytes are made later.
     pub fn of<T: Serialize + Send + 'static>(value: T) -> Self {
-        Self::new(move || encode(&value))
+        Self::new(move |chunks| chunks.encode(&value))
+    }
+
+    /// Makes the bytes.
+    ///
+    /// # Errors
+    /// Whoever takes them wants no more.
+    pub fn write(self, chunks: &mut Chunks<'_>) -> Result<(), Stopped> {
+        self.0(chunks)
     }
 
     /// The bytes.
     #[must_use]
     pub fn encode(self) -> Vec<u8> {
-        self.0()
+        let mut bytes = Vec::new();
+        let mut take = |chunk: &[u8]| {
+            bytes.extend_from_slice(chunk);
+            Ok(())
+        };
+        let mut chunks = Chunks::new(&mut take);
+        let written = self.write(&mut chunks).and_then(|()| chunks.finish());
+        written.expect("memory takes all");
+        bytes
     }
 }
 
 impl From<Vec<u8>> for Frozen {
     fn from(bytes: Vec<u8>) -> Self {
-        Self::new(move || bytes)
+        Self::new(move |chunks| chunks.extend(&bytes))
     }
+}
+
+/// Whoever takes bytes wants no more of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stopped;
+
+/// Bytes are handed on in chunks of so many, but for longer ones that lie side by side already.
+const CHUNK_BYTES: usize = 64 << 10;
+
+/// Bytes on their way, so that a state is never in memory twice.
+pub struct Chunks<'a> {
+    chunk: Vec<u8>,
+    take: &'a mut dyn FnMut(&[u8]) -> Result<(), Stopped>,
+}
+
+impl<'a> Chunks<'a> {
+    /// Hands all bytes to `take`, in order.
+    pub fn new(take: &'a mut dyn FnMut(&[u8]) -> Result<(), Stopped>) -> Self {
+        Self { chunk: Vec::with_capacity(CHUNK_BYTES), take }
+    }
+
+    /// Adds the bytes of a value.
+    ///
+    /// # Errors
+    /// [`Stopped`].
+    pub fn encode<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Stopped> {
+        match postcard::serialize_with_flavor(value, &mut *self) {
+            Ok(()) => Ok(()),
+            Err(postcard::Error::SerializeBufferFull) => Err(Stopped),
+            Err(error) => panic!("columns and numbers always serialize: {error}"),
+        }
+    }
+
+    /// Adds bytes.
+    ///
+    /// # Errors
+    /// [`Stopped`].
+    pub fn extend(&mut self, bytes: &[u8]) -> Result<(), Stopped> {
+        if self.chunk.len() + bytes.len() <= CHUNK_BYTES {
+            self.chunk.extend_from_slice(bytes);
+            return Ok(());
+        }
+        self.hand_on()?;
+        match bytes.len() {
+            0..CHUNK_BYTES => self.chunk.extend_from_slice(bytes),
+            _ => bytes.chunks(CHUNK_BYTES).try_for_each(&mut self.take)?,
+        }
+        Ok(())
+    }
+
+    /// Hands on what is left.
+    ///
+    /// # Errors
+    /// [`Stopped`].
+    pub fn finish(mut self) -> Result<(), Stopped> {
+        self.hand_on()
+    }
+
+    fn hand_on(&mut self) -> Result<(), Stopped> {
+        let result = if self.chunk.is_empty() { Ok(()) } else { (self.take)(&self.chunk) };
+        self.chunk.clear();
+        result
+    }
+}
+
+impl Flavor for &mut Chunks<'_> {
+    type Output = ();
+
+    #[inline]
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        if self.chunk.len() == CHUNK_BYTES {
+            self.try_extend(&[byte])
+        } else {
+            self.chunk.push(byte);
+            Ok(())
+        }
+    }
+
+    #[inline]
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        self.extend(bytes).map_err(|Stopped| postcard::Error::SerializeBufferFull)
+    }
+
+    fn finalize(self) -> postcard::Result<()> {
+        Ok(())
+    }
+}
+
+/// The value that `bytes` begin with, and what follows it.
+///
+/// # Errors
+/// [`DecodeError::Value`].
+pub fn decode_first<T: DeserializeOwned>(bytes: &[u8]) -> Result<(T, &[u8]), DecodeError> {
+    postcard::take_from_bytes(bytes).map_err(|error| DecodeError::Value(error.to_string()))
 }
 
 /// The value of all of `bytes`.
@@ -86,8 +201,7 @@ impl From<Vec<u8>> for Frozen {
 /// # Errors
 /// [`DecodeError::Value`].
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
-    let (value, rest) =
-        postcard::take_from_bytes(bytes).map_err(|error| DecodeError::Value(error.to_string()))?;
+    let (value, rest) = decode_first(bytes)?;
     if rest.is_empty() {
         Ok(value)
     } else {
@@ -167,6 +281,38 @@ mod tests {
         assert_eq!(decode::<(u32, String)>(&bytes), Ok((7, "x".to_owned())));
         bytes.push(0);
         assert!(decode::<(u32, String)>(&bytes).is_err());
+    }
+
+    #[test]
+    fn chunks_are_what_encode_says() {
+        let long = "x".repeat(3 * CHUNK_BYTES + 7);
+        let value = (vec![1u64 << 60; 20_000], long, vec!["a", "b"], 3u8);
+        let mut sizes = Vec::new();
+        let mut bytes = Vec::new();
+        let mut take = |chunk: &[u8]| {
+            sizes.push(chunk.len());
+            bytes.extend_from_slice(chunk);
+            Ok(())
+        };
+        let mut chunks = Chunks::new(&mut take);
+        chunks.encode(&value).unwrap();
+        chunks.encode(&value).unwrap();
+        chunks.finish().unwrap();
+        assert_eq!(bytes, [encode(&value), encode(&value)].concat());
+        assert!(sizes.len() > 10 && sizes.iter().all(|&it| 0 < it && it <= CHUNK_BYTES));
+        assert_eq!(Frozen::of(vec![7u8; 200_000]).encode(), encode(&vec![7u8; 200_000]));
+    }
+
+    #[test]
+    fn who_takes_chunks_may_stop() {
+        let mut taken = 0;
+        let mut take = |_: &[u8]| {
+            taken += 1;
+            if taken == 3 { Err(Stopped) } else { Ok(()) }
+        };
+        let numbers = Frozen::of(vec![u64::MAX; 100_000]);
+        assert_eq!(numbers.write(&mut Chunks::new(&mut take)), Err(Stopped));
+        assert_eq!(taken, 3);
     }
 
     proptest! {

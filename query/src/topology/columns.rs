@@ -2,7 +2,7 @@
 //! that a column is read in one pass.
 
 use serde::de::{Error, Visitor};
-use serde::{Deserializer, Serializer};
+use serde::{Deserializer, Serialize, Serializer};
 
 /// A number of eight bytes.
 pub(crate) trait EightBytes: Copy {
@@ -13,6 +13,16 @@ pub(crate) trait EightBytes: Copy {
 }
 
 impl EightBytes for f64 {
+    fn to_eight(self) -> [u8; 8] {
+        self.to_le_bytes()
+    }
+
+    fn of_eight(bytes: [u8; 8]) -> Self {
+        Self::from_le_bytes(bytes)
+    }
+}
+
+impl EightBytes for i64 {
     fn to_eight(self) -> [u8; 8] {
         self.to_le_bytes()
     }
@@ -40,16 +50,28 @@ pub(crate) mod eights {
         column: &[T],
         serializer: Z,
     ) -> Result<Z::Ok, Z::Error> {
-        let mut bytes = vec![0; column.len() * 8];
-        let places = bytes.as_chunks_mut::<8>().0.iter_mut();
-        places.zip(column).for_each(|(place, number)| *place = number.to_eight());
-        serializer.serialize_bytes(&bytes)
+        let bytes: Vec<[u8; 8]> = column.iter().map(|number| number.to_eight()).collect();
+        serializer.serialize_bytes(bytes.as_flattened())
     }
 
     pub(crate) fn deserialize<'de, T: EightBytes, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<Vec<T>, D::Error> {
         deserializer.deserialize_bytes(EightsVisitor(std::marker::PhantomData))
+    }
+}
+
+/// A column that serializes as one of [`eights`]; where numbers lie in memory as on the wire, without
+/// being copied first.
+pub(crate) struct Eights<'a, T>(pub(crate) &'a [T]);
+
+impl<T: EightBytes + bytemuck::NoUninit> Serialize for Eights<'_, T> {
+    fn serialize<Z: Serializer>(&self, serializer: Z) -> Result<Z::Ok, Z::Error> {
+        if cfg!(target_endian = "little") {
+            serializer.serialize_bytes(bytemuck::cast_slice(self.0))
+        } else {
+            eights::serialize(self.0, serializer)
+        }
     }
 }
 
@@ -101,5 +123,21 @@ pub(crate) mod deltas {
                 Timestamp::from_millis_unchecked(time)
             })
             .collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dunlin_stream::wire;
+
+    #[derive(Serialize)]
+    struct Column(#[serde(with = "eights")] Vec<f64>);
+
+    #[test]
+    fn a_column_on_its_way_is_as_any_other() {
+        let column = vec![1.5, -0.0, f64::NAN, 1e300, f64::MIN_POSITIVE];
+        assert_eq!(wire::encode(&Eights(&column)), wire::encode(&Column(column.clone())));
+        assert_eq!(wire::encode(&Eights(&[1i64, -2]))[1..9], [1, 0, 0, 0, 0, 0, 0, 0]);
     }
 }

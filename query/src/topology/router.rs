@@ -12,13 +12,15 @@
 
 use std::marker::PhantomData;
 
-use dunlin_index::{Coord, ObjectNames, Slot, Space};
+use dunlin_index::{Coord, ObjectNames, SharedNames, Slot, Space};
 use dunlin_stream::wire::{self, DecodeError, Frozen};
-use dunlin_stream::{Epoch, Key, RecordCounts, Router, Routes, ShardTable, Strings, Timestamp};
-use serde::{Deserialize, Serialize};
+use dunlin_stream::{
+    AsStrings, Epoch, Key, RecordCounts, Router, Routes, ShardTable, Strings, Timestamp,
+};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::batch::{Command, PositionBatch};
-use super::columns::eights;
+use super::columns::{Eights, eights};
 use crate::silence::SilenceWatch;
 
 /// What a lane tells a shard of one epoch. Objects go by ids that are the same in all shards.
@@ -54,27 +56,59 @@ pub struct PositionRouter<S: Space> {
     space: PhantomData<S>,
 }
 
+/// Sixteen bytes, so that four share a line of the cache.
 #[derive(Clone, Copy, Debug)]
 struct LastReport {
     time: Timestamp,
-    /// Where it was at the end of the last epoch, as far as routing asks; NaN if nowhere.
-    x: f64,
-    /// Its row in `pending`.
-    row: u32,
+    place: Place,
 }
 
+/// An object that reported in this epoch.
 #[derive(Clone, Copy, Debug)]
 struct Pending {
     slot: Slot,
     at: Coord,
+    /// Where it was at the end of the last epoch.
+    was: f64,
 }
 
-const NO_ROW: u32 = u32::MAX;
 const NOBODY: LastReport =
-    LastReport { time: Timestamp::from_millis_unchecked(i64::MIN), x: f64::NAN, row: NO_ROW };
+    LastReport { time: Timestamp::from_millis_unchecked(i64::MIN), place: Place::NOWHERE };
+
+/// Where an object was at the end of the last epoch, as far as routing asks: x, or nowhere. Once it
+/// has reported in this epoch: its row in `pending`, which knows. A row is a NaN with a mark.
+#[derive(Clone, Copy, Debug)]
+struct Place(f64);
+
+impl Place {
+    const NOWHERE: Self = Self(f64::NAN);
+    const MARK: u64 = 0x7ff8_1000 << 32;
+
+    fn at(x: f64) -> Self {
+        if x.is_nan() { Self::NOWHERE } else { Self(x) }
+    }
+
+    #[inline]
+    fn pending(row: u32) -> Self {
+        Self(f64::from_bits(Self::MARK | u64::from(row)))
+    }
+
+    /// The row of an object that has reported.
+    #[inline]
+    fn row(self) -> Option<usize> {
+        let bits = self.0.to_bits();
+        (bits & !u64::from(u32::MAX) == Self::MARK).then_some(bits as u32 as usize)
+    }
+
+    /// The x of one that has not; NaN if nowhere.
+    #[inline]
+    fn x(self) -> f64 {
+        self.0
+    }
+}
 
 /// The columns of a state, by slot; a free slot has an empty name.
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 struct RouterState {
     names: Strings,
     #[serde(with = "eights")]
@@ -82,6 +116,22 @@ struct RouterState {
     #[serde(with = "eights")]
     x: Vec<f64>,
     free: Vec<u32>,
+}
+
+/// A [`RouterState`] on its way into bytes.
+struct FrozenRouter {
+    names: SharedNames,
+    /// In milliseconds.
+    times: Vec<i64>,
+    x: Vec<f64>,
+    free: Vec<u32>,
+}
+
+impl Serialize for FrozenRouter {
+    fn serialize<Z: Serializer>(&self, serializer: Z) -> Result<Z::Ok, Z::Error> {
+        let names = (0..self.x.len()).map(|slot| self.names.name(Slot(slot as u32)));
+        (AsStrings(names), Eights(&self.times), Eights(&self.x), &self.free).serialize(serializer)
+    }
 }
 
 impl<S: Space> PositionRouter<S> {
@@ -113,7 +163,8 @@ impl<S: Space> PositionRouter<S> {
             return None;
         }
         let slot = self.names.slot(name)?;
-        let LastReport { time, x, .. } = self.objects[slot.index()];
+        let LastReport { time, place } = self.objects[slot.index()];
+        let x = place.x();
         (!x.is_nan()).then(|| (self.id(slot), time, x))
     }
 
@@ -140,11 +191,11 @@ impl<S: Space> PositionRouter<S> {
             return false;
         }
         last.time = time;
-        if last.row == NO_ROW {
-            last.row = self.pending.len() as u32;
-            self.pending.push(Pending { slot, at });
+        if let Some(row) = last.place.row() {
+            self.pending[row].at = at;
         } else {
-            self.pending[last.row as usize].at = at;
+            let was = std::mem::replace(&mut last.place, Place::pending(self.pending.len() as u32));
+            self.pending.push(Pending { slot, at, was: was.x() });
         }
         true
     }
@@ -152,28 +203,29 @@ impl<S: Space> PositionRouter<S> {
     /// Reads the last reports of slots, and does nothing with them: memory answers many such reads
     /// at a time, while one report after the other would wait for them.
     fn read_ahead(&self, found: &[Option<Slot>]) {
-        let touch = |seen: u32, slot: &Slot| seen ^ self.objects[slot.index()].row;
+        let touch = |seen: u64, slot: &Slot| seen ^ self.objects[slot.index()].place.x().to_bits();
         std::hint::black_box(found.iter().flatten().fold(0, touch));
     }
 
     /// Objects that are silent for too long leave; their slots, which nobody may use yet.
     fn expire(&mut self, end: Timestamp, to: &mut Routes<'_, PositionOps>) -> Vec<Slot> {
         let Some(watch) = &mut self.watch else { return Vec::new() };
-        for pending in &self.pending {
-            let object = &self.objects[pending.slot.index()];
-            if object.x.is_nan() {
-                watch.watch(pending.slot, object.time);
-            }
+        for pending in self.pending.iter().filter(|pending| pending.was.is_nan()) {
+            watch.watch(pending.slot, self.objects[pending.slot.index()].time);
         }
         let gone = watch.silent(end, |slot| self.objects[slot.index()].time);
         for &slot in &gone {
             let id = self.id(slot);
             let object = std::mem::replace(&mut self.objects[slot.index()], NOBODY);
-            if !object.x.is_nan() {
-                to.by_key(Key::of_f64(object.x)).left.push((id, None));
-            }
-            if object.row != NO_ROW {
-                self.pending[object.row as usize].at = NOWHERE;
+            let x = match object.place.row() {
+                Some(row) => {
+                    self.pending[row].at = NOWHERE;
+                    self.pending[row].was
+                }
+                None => object.place.x(),
+            };
+            if !x.is_nan() {
+                to.by_key(Key::of_f64(x)).left.push((id, None));
             }
         }
         gone
@@ -189,14 +241,12 @@ impl<S: Space> PositionRouter<S> {
         let pending = std::mem::take(&mut self.pending);
         let table = to.table();
         to.to_all().for_each(|ops| ops.reserve(pending.len() / table.len()));
-        for &Pending { slot, at } in &pending {
+        for &Pending { slot, at, was } in &pending {
             if at.x.is_nan() {
                 continue;
             }
             let id = self.id(slot);
-            let object = &mut self.objects[slot.index()];
-            object.row = NO_ROW;
-            let was = std::mem::replace(&mut object.x, at.x);
+            self.objects[slot.index()].place = Place::at(at.x);
             let shard = shard_of(table, at.x);
             let shard_was = if was.is_nan() { None } else { Some(shard_of(table, was)) };
             if shard_was == Some(shard) {
@@ -282,16 +332,11 @@ impl<S: Space> Router for PositionRouter<S> {
     }
 
     fn freeze(&self) -> Frozen {
-        let (names, objects) = (self.names.share(), self.objects.clone());
-        let free = self.free.iter().map(|slot| slot.0).collect();
-        Frozen::new(move || {
-            let slots = (0..objects.len() as u32).map(Slot);
-            wire::encode(&RouterState {
-                names: slots.map(|slot| names.name(slot)).collect(),
-                times: objects.iter().map(|object| object.time).collect(),
-                x: objects.iter().map(|object| object.x).collect(),
-                free,
-            })
+        Frozen::of(FrozenRouter {
+            names: self.names.share(),
+            times: self.objects.iter().map(|object| object.time.as_millis()).collect(),
+            x: self.objects.iter().map(|object| object.place.x()).collect(),
+            free: self.free.iter().map(|slot| slot.0).collect(),
         })
     }
 
@@ -301,7 +346,8 @@ impl<S: Space> Router for PositionRouter<S> {
             return Err(DecodeError::Value(flaw.to_owned()));
         }
         let objects = state.times.iter().zip(&state.x);
-        self.objects = objects.map(|(&time, &x)| LastReport { time, x, row: NO_ROW }).collect();
+        self.objects =
+            objects.map(|(&time, &x)| LastReport { time, place: Place::at(x) }).collect();
         for (slot, name) in (0..).map(Slot).zip(state.names.iter()) {
             if self.names.slot(name).is_some() {
                 return Err(DecodeError::Value("two objects of one name".to_owned()));

@@ -396,8 +396,7 @@ impl<S: Space> Operator for StandingShard<S> {
     }
 
     fn freeze(&self) -> Frozen {
-        let parts = self.parts();
-        Frozen::new(move || wire::encode(&parts.into_state()))
+        Frozen::of(self.parts())
     }
 
     fn restore(&mut self, state: &[u8]) -> Result<(), DecodeError> {

@@ -6,16 +6,16 @@
 
 use dunlin_index::{Coord, ObjectNames, SharedNames, Slot, Space, StripIndex};
 use dunlin_stream::wire::DecodeError;
-use dunlin_stream::{Key, Strings};
-use serde::{Deserialize, Serialize};
+use dunlin_stream::{AsStrings, Key, Strings};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::catalog::{Catalog, Place};
-use super::columns::eights;
+use super::columns::{Eights, eights};
 use super::shard::StandingShard;
 use crate::standing::StandingQueries;
 
 /// See the module documentation.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 pub(super) struct ShardState {
     /// Rising.
     ids: Vec<u32>,
@@ -48,6 +48,12 @@ impl<S: Space> StandingShard<S> {
     /// What the state is made of, copied as fast as can be: the epochs wait for it.
     pub(super) fn parts(&self) -> ShardParts {
         let index = self.queries.index();
+        let room = index.len();
+        let mut objects =
+            (Vec::with_capacity(room), Vec::with_capacity(room), Vec::with_capacity(room));
+        let present = (0..).zip(index.positions()).filter(|(_, at)| !at.x.is_nan());
+        objects.extend(present.map(|(id, at)| (id, at.x, at.y)));
+        let (ids, x, y) = objects;
         let (queries, next_query) = self.catalog.texts();
         let homes = self.queries.numbers().map(|query| Home {
             query,
@@ -56,13 +62,14 @@ impl<S: Space> StandingShard<S> {
         });
         ShardParts {
             names: self.queries.names().share(),
-            positions: index.positions().to_vec(),
-            count: index.len(),
-            texts: ShardState {
+            rest: ShardState {
+                ids,
+                names: Strings::default(),
+                x,
+                y,
                 queries,
                 next_query,
                 homes: homes.collect(),
-                ..ShardState::default()
             },
         }
     }
@@ -105,27 +112,29 @@ impl<S: Space> StandingShard<S> {
     }
 }
 
-/// A state whose objects are still by slot.
+/// A state whose names are still by slot. It serializes as the state does.
 pub(super) struct ShardParts {
     names: SharedNames,
-    /// NaN where there is none.
-    positions: Vec<Coord>,
-    count: usize,
-    /// Everything but the objects.
-    texts: ShardState,
+    /// Everything but the names.
+    rest: ShardState,
 }
 
 impl ShardParts {
-    pub(super) fn into_state(self) -> ShardState {
-        let ShardState { queries, next_query, homes, .. } = self.texts;
-        let room = ShardState::with_room(self.count);
-        let mut state = ShardState { queries, next_query, homes, ..room };
-        for (slot, &at) in (0..).map(Slot).zip(&self.positions) {
-            if !at.x.is_nan() {
-                state.push(slot.0, self.names.name(slot), at);
-            }
-        }
-        state
+    fn names(&self) -> impl ExactSizeIterator<Item = &str> + Clone {
+        self.rest.ids.iter().map(|&id| self.names.name(Slot(id)))
+    }
+
+    fn into_state(self) -> ShardState {
+        let names = self.names().collect();
+        ShardState { names, ..self.rest }
+    }
+}
+
+impl Serialize for ShardParts {
+    fn serialize<Z: Serializer>(&self, serializer: Z) -> Result<Z::Ok, Z::Error> {
+        let ShardState { ids, names: _, x, y, queries, next_query, homes } = &self.rest;
+        let names = AsStrings(self.names());
+        (ids, names, Eights(x), Eights(y), queries, next_query, homes).serialize(serializer)
     }
 }
 
