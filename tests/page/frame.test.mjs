@@ -121,6 +121,17 @@ test("an object that rests keeps its course", () => {
   near([...fleet.rows.subarray(4, 6)], [3, 0]);
 });
 
+test("an object that rests gets no course from another view", () => {
+  const fleet = new Fleet(projectionOf("sphere"));
+  const resting = Array.from({ length: 50 }, (_, i) => [i, 13.4 + i / 1e4, 52.5 + i / 1e5]);
+  for (const origin of [[0, 0], [13.4, 52.5], [-170, 10], [13.41, 52.49]]) {
+    fleet.advance(decodeFrame(frameOf(origin, resting)), 1);
+    for (let row = 0; row < 50; row += 1) {
+      assert.deepEqual([...fleet.rows.subarray(6 * row + 4, 6 * row + 6)], [0, 0]);
+    }
+  }
+});
+
 test("a frame of 50 000 objects fits, and a smaller one after it", () => {
   const fleet = new Fleet(projectionOf("sphere"));
   const many = Array.from({ length: 50_000 }, (_, i) => [i * 3, 116 + i * 1e-6, 39.9]);

@@ -7,6 +7,7 @@ Starts its own servers; browser.py says what else it needs.
 """
 
 import base64
+import contextlib
 import json
 import math
 import re
@@ -19,7 +20,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from browser import BrowserTest
 from playwright.sync_api import expect
-from serving import Server, until
+from serving import Server
 
 PLACE = (13.4, 52.5)
 # The share of the pixels of a picture that have a colour, all parts within 40.
@@ -63,7 +64,7 @@ class Tiles(ThreadingHTTPServer):
     def __init__(self, status=200):
         super().__init__(("127.0.0.1", 0), Handler)
         self.status, self.asked, self.referrers = status, [], set()
-        self.content = picture((150, 200, 160))
+        self.content = picture((150, 200, 160)) if status == 200 else b"no such tile"
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     @property
@@ -81,13 +82,18 @@ class Handler(BaseHTTPRequestHandler):
         tiles.asked.append(tuple(int(part) for part in numbers.groups()) if numbers else self.path)
         tiles.referrers.add(self.headers.get("referer"))
         self.send_response(tiles.status)
-        self.send_header("content-type", "image/png")
+        self.send_header("content-type", "image/png" if tiles.status == 200 else "text/plain")
         self.send_header("content-length", str(len(tiles.content)))
         self.end_headers()
         self.wfile.write(tiles.content)
 
     def log_message(self, *_):
         pass
+
+    def handle(self):
+        # A browser may give a tile up that it asked for.
+        with contextlib.suppress(ConnectionError):
+            super().handle()
 
 
 def tile_at(zoom, longitude, latitude):
@@ -103,7 +109,7 @@ class TilesTest(BrowserTest):
         self.addCleanup(tiles.shutdown)
         server = Server("--tiles", f"{tiles.url}/t/{{z}}/{{x}}/{{y}}.png", *arguments)
         self.addCleanup(server.kill)
-        rows = [{"object": f"o{i}", "at": [PLACE[0] + i / 1e4, PLACE[1]]} for i in range(20)]
+        rows = [{"object": f"o{i}", "at": [PLACE[0] + i / 100, PLACE[1]]} for i in range(20)]
         body = "\n".join(json.dumps(row) for row in rows).encode()
         urllib.request.urlopen(f"{server.url}/v1/positions", body, timeout=10).read()
         return server
@@ -114,19 +120,28 @@ class TilesTest(BrowserTest):
         self.until(page, "dunlin.figures().frames > 3 && dunlin.figures().objects > 0")
         return page
 
+    def wait(self, page, condition):
+        """Waits as the page does: what it asks for goes through the test."""
+        for _ in range(200):
+            if condition():
+                return
+            page.wait_for_timeout(50)
+        self.fail("waited ten seconds in vain")
+
     def share(self, page, colour):
         clip = {"x": 40, "y": 40, "width": 760, "height": 700}
         shot = base64.b64encode(page.screenshot(clip=clip)).decode()
         blank = page.context.new_page()
         found = blank.evaluate(SHARE, [shot, colour])
         blank.close()
+        page.bring_to_front()
         return found
 
     def test_the_map_lies_on_the_tiles_of_a_named_server(self):
         tiles = Tiles()
         server = self.serve(tiles, "--tiles-credit", "© The makers of these tiles")
         page = self.open(server, tiles)
-        until(lambda: tile_at(max(tiles.zooms(), default=0), *PLACE) in tiles.asked)
+        self.wait(page, lambda: tile_at(max(tiles.zooms(), default=0), *PLACE) in tiles.asked)
         self.until(page, "dunlin.figures().tiles > 5")
         expect(page.locator("#credit")).to_have_text("© The makers of these tiles")
         page.wait_for_timeout(1000)
@@ -136,11 +151,11 @@ class TilesTest(BrowserTest):
         page.locator("#surface").focus()
         for _ in range(8):
             page.keyboard.press("ArrowRight")
-        until(lambda: set(tiles.asked) - before)
+        self.wait(page, lambda: set(tiles.asked) - before)
         zoom = max(tiles.zooms())
         page.click("#zoom-in")
         page.click("#zoom-in")
-        until(lambda: max(tiles.zooms()) > zoom)
+        self.wait(page, lambda: max(tiles.zooms()) > zoom)
         self.assertTrue(all(isinstance(tile, tuple) for tile in tiles.asked), tiles.asked)
         self.assertTrue(all(0 <= x < 2**z and 0 <= y < 2**z for z, x, y in tiles.asked))
         self.assertEqual(tiles.referrers, {server.url + "/"}, "tile servers ask who it is")
@@ -151,10 +166,11 @@ class TilesTest(BrowserTest):
     def test_nearer_than_the_tiles_go_they_are_magnified(self):
         tiles = Tiles()
         page = self.open(self.serve(tiles, "--tiles-zoom", "3"), tiles)
-        self.until(page, "dunlin.figures().tiles > 0")
-        page.wait_for_timeout(500)
-        self.assertEqual(tiles.zooms(), {3})
-        self.assertEqual(tile_at(3, *PLACE) in tiles.asked, True)
+        self.wait(page, lambda: tile_at(3, *PLACE) in tiles.asked)
+        self.until(page, "dunlin.figures().scale > 10000")
+        page.wait_for_timeout(1000)
+        self.assertEqual(max(tiles.zooms()), 3)
+        self.assertGreater(self.share(page, (155, 190, 160)), 0.8)
         self.clean(page)
 
     def test_the_world_begins_anew_at_the_antimeridian(self):
@@ -187,7 +203,7 @@ class TilesTest(BrowserTest):
         self.until(page, "dunlin.figures().tiles > 5")
         page.wait_for_timeout(1000)
         self.shoot(page, "tiles-dark")
-        self.assertEqual(self.share(page, (155, 190, 160)), 0)
+        self.assertLess(self.share(page, (155, 190, 160)), 0.01)
 
     def test_another_server_cannot_be_asked(self):
         tiles, stranger = Tiles(), Tiles()

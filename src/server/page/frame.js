@@ -77,6 +77,12 @@ export class NumberTable {
 }
 
 const FLOATS = 6;
+/** What a number of 32 bits may be off, of its size: the wider the view was, the more. */
+const ROUNDING = 2 ** -21;
+
+function reach(old, from, x, y) {
+  return Math.max(Math.abs(old[from + 2]), Math.abs(old[from + 3]), Math.abs(x), Math.abs(y));
+}
 
 /** All objects on screen: six floats each, prev x y, next x y, course x y. */
 export class Fleet {
@@ -121,7 +127,7 @@ export class Fleet {
       const lastY = old[from + 3] + shift[1];
       const moved =
         Math.abs(nextX - lastX) + Math.abs(nextY - lastY) >
-        1e-9 * (wraps ? 1 : Math.abs(nextX) + 1);
+        1e-9 * (wraps ? 1 : Math.abs(nextX) + 1) + ROUNDING * reach(old, from, nextX, nextY);
       rows[to + 4] = moved ? nextX - prevX : old[from + 4];
       rows[to + 5] = moved ? nextY - prevY : old[from + 5];
     }
