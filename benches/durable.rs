@@ -6,6 +6,9 @@
 //! - `latency`: the same at a steady 1.5 million reports a second: from sending a batch to the commit
 //!   of its epoch's answers; then what a checkpoint costs, and a restart.
 //!
+//! - `hour`: an hour of the log's time as fast as it goes, a million objects that report every ten
+//!   seconds and are replaced by others after ten minutes: what is in memory meanwhile.
+//!
 //! `cargo bench --bench durable` runs all parts, `cargo bench --bench durable -- words` one. Seconds
 //! of each run: `DUNLIN_BENCH_SECONDS`, 60 by default. The log lies in `DUNLIN_BENCH_DIR`, by default
 //! the system's folder for temporary files.
@@ -22,11 +25,16 @@ use anyhow::{Context, Result, ensure};
 use dunlin::datasets::generate::{Area, Clusters, GaussianClusters, Movement, Population};
 use dunlin::index::{Coord, Plane, SpaceKind};
 use dunlin::live::{Live, LiveOptions};
-use dunlin::query::topology::{Command, PositionBatch, StandingOutput, StandingTopology};
+use dunlin::query::topology::{
+    Command, PositionBatch, StandingOutput, StandingShard, StandingTopology,
+};
+use dunlin::stream::checkpoint::Checkpoints;
 use dunlin::stream::lane::Envelope;
-use dunlin::stream::log::Entry;
+use dunlin::stream::log::{Entry, LocalLog, LocalOptions};
 use dunlin::stream::process::Committed;
-use dunlin::stream::{Engine, Epoch, Guarantee, Key, ShardTable, Strings, Timestamp, wire};
+use dunlin::stream::{
+    Engine, Epoch, Guarantee, Key, Process, Setup, ShardTable, Source, Strings, Timestamp, wire,
+};
 
 #[path = "../stream/examples/word_count.rs"]
 #[allow(dead_code, unreachable_pub, reason = "an example has a main function")]
@@ -47,6 +55,9 @@ fn main() -> Result<()> {
     let wanted = |part: &str| parts.is_empty() || parts.iter().any(|it| it == part);
     if wanted("words") {
         words()?;
+    }
+    if wanted("hour") {
+        hour()?;
     }
     if wanted("sustained") || wanted("latency") {
         let batches = batches()?;
@@ -240,16 +251,85 @@ impl Feed {
     fn applied(&self) -> u64 {
         self.told.applied.load(Ordering::Relaxed)
     }
+}
 
-    /// Quantiles of the latencies, in milliseconds.
-    fn quantiles<const N: usize>(&self, quantiles: [f64; N]) -> [f64; N] {
-        let mut latencies = self.told.latencies.lock().expect("nobody panics");
-        latencies.sort();
-        let last = latencies.len().saturating_sub(1) as f64;
-        quantiles.map(|it| {
-            latencies.get((it * last) as usize).map_or(f64::NAN, |it| it.as_secs_f64() * 1e3)
-        })
+/// One thread sends and runs; checkpoints are written by another, and the log is cut.
+fn hour() -> Result<()> {
+    const MINUTES: usize = 60;
+    const EPOCHS_A_MINUTE: usize = 3_000;
+    const REPORTS: usize = OBJECTS / 500;
+    const LIVES_MS: usize = 600_000;
+    let folder = folder()?;
+    let log = Arc::new(LocalLog::open(folder.path().join("log"), &LocalOptions::default())?);
+    let checkpoints = Checkpoints::in_folder(folder.path().join("checkpoints"))?;
+    let mut setup = Setup::new("hour", LANES, Guarantee::Precise);
+    setup.checkpoint_ms = 60_000;
+    let topology = StandingTopology::<Plane>::new(LANES as u32).with_ttl_ms(60_000);
+    let before = resident()?;
+    let (mut process, _) = Process::open(topology, log.clone(), Some(checkpoints), setup)?;
+    let mut source = Source::new(log, process.lanes().clone(), 1, 0);
+    let at = |epoch: usize| Timestamp::from_millis_unchecked(1_700_000_000_000 + 20 * epoch as i64);
+    let place = |object: usize, epoch: usize| {
+        let (column, row) = (object % 1_000, object / 1_000);
+        let drift = (epoch / 500 * 7 + object) % 1_000;
+        Coord { x: (column * 50 + drift / 20) as f64, y: (row * 50 + drift % 50) as f64 }
+    };
+    let mut commands = PositionBatch::default();
+    for number in 0..QUERIES {
+        let Coord { x, y } = place(number * STRIDE % OBJECTS, 0);
+        let query = format!(r#"{{"id":"q{number}","knn":{{"k":10,"at":[{x},{y}]}}}}"#);
+        commands.command(Command::Register { query });
     }
+    source.command(at(0), &commands)?;
+    println!(
+        "| minute | objects | resident, bytes/object | log and checkpoints, MB | M reports/s |"
+    );
+    println!("|---|---|---|---|---|");
+    let mut begin = Instant::now();
+    for epoch in 0..MINUTES * EPOCHS_A_MINUTE {
+        let mut open = vec![PositionBatch::default(); LANES];
+        for report in epoch * REPORTS..(epoch + 1) * REPORTS {
+            let object = report * STRIDE % OBJECTS;
+            let life = (20 * epoch + object * 7_919 % LIVES_MS) / LIVES_MS;
+            let name = format!("v{object:06}-{life}");
+            open[lane(&name)].push(&name, Timestamp::MIN, place(object, epoch));
+        }
+        for (lane, mut batch) in open.into_iter().enumerate() {
+            batch.fill_times(at(epoch));
+            source.send(lane, at(epoch), &batch)?;
+        }
+        source.tick(at(epoch + 1))?;
+        process.advance(|_| {})?;
+        if (epoch + 1) % (5 * EPOCHS_A_MINUTE) == 0 {
+            let objects =
+                process.engine().shards().iter().map(StandingShard::object_count).sum::<usize>();
+            let minute = (epoch + 1) / EPOCHS_A_MINUTE;
+            let bytes = (resident()? - before) / objects as f64;
+            let disk = disk_bytes(folder.path())? as f64 / 1e6;
+            let rate = (5 * EPOCHS_A_MINUTE * REPORTS) as f64 / begin.elapsed().as_secs_f64() / 1e6;
+            println!("| {minute} | {objects} | {bytes:.0} | {disk:.0} | {rate:.2} |");
+            begin = Instant::now();
+        }
+    }
+    let kept = process.kept().context("checkpoints are kept")?;
+    ensure!(kept.failed == 0, "{:?}", kept.error);
+    println!(
+        "\n{} checkpoints, the last of {} bytes\n",
+        kept.written,
+        kept.newest.context("one")?.1
+    );
+    Ok(())
+}
+
+fn disk_bytes(folder: &Path) -> Result<u64> {
+    let mut bytes = 0;
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        // What is deleted meanwhile takes no more room.
+        let Ok(about) = entry.metadata() else { continue };
+        bytes += if about.is_dir() { disk_bytes(&entry.path())? } else { about.len() };
+    }
+    Ok(bytes)
 }
 
 /// Milliseconds of a synced write of 4 KiB: the median of many.
@@ -300,32 +380,58 @@ fn sustained(batches: &[(usize, PositionBatch)]) -> Result<()> {
     Ok(())
 }
 
+/// Without and with checkpoints by turns, since the machine is not the same from minute to minute.
 fn latency(batches: &[(usize, PositionBatch)]) -> Result<()> {
-    const RATE: f64 = 1.5e6;
+    const TURNS: u32 = 4;
+    let folder = folder()?;
+    let mut kinds =
+        [("without checkpoints", 3_600, vec![]), ("a checkpoint every 10 s", 10, vec![])];
+    for _ in 0..TURNS {
+        for (_, every, latencies) in &mut kinds {
+            let mut options = options(folder.path(), Guarantee::Precise);
+            options.checkpoint_every = Duration::from_secs(*every);
+            latencies.extend(steady(&options, batches, seconds() / TURNS)?);
+        }
+    }
     println!("| 1.5 M reports/s | p50, ms | p90 | p99 | max |");
     println!("|---|---|---|---|---|");
-    let folder = folder()?;
-    for (name, every) in [("without checkpoints", 3_600), ("a checkpoint every 10 s", 10)] {
-        let mut options = options(folder.path(), Guarantee::Precise);
-        options.checkpoint_every = Duration::from_secs(every);
-        let mut feed = Feed::start(&options)?;
-        feed.load(batches)?;
-        std::thread::sleep(Duration::from_secs(1));
-        feed.told.latencies.lock().expect("nobody panics").clear();
-        let (begin, first) = (Instant::now(), feed.sent);
-        while begin.elapsed() < seconds() {
-            let due = (begin.elapsed().as_secs_f64() * RATE / BATCH as f64) as usize;
-            if feed.sent - first < due {
-                feed.send(batches)?;
-            } else {
-                std::thread::sleep(Duration::from_micros(300));
-            }
-        }
-        let [p50, p90, p99, max] = feed.quantiles([0.5, 0.9, 0.99, 1.0]);
+    for (name, _, mut latencies) in kinds {
+        let [p50, p90, p99, max] = quantiles(&mut latencies, [0.5, 0.9, 0.99, 1.0]);
         println!("| {name} | {p50:.1} | {p90:.1} | {p99:.1} | {max:.1} |");
-        feed.live.stop()?;
     }
     restart(folder.path(), batches)
+}
+
+/// What batches waited for, from sending to commit, at a steady rate.
+fn steady(
+    options: &LiveOptions,
+    batches: &[(usize, PositionBatch)],
+    lasting: Duration,
+) -> Result<Vec<Duration>> {
+    const RATE: f64 = 1.5e6;
+    let mut feed = Feed::start(options)?;
+    feed.load(batches)?;
+    std::thread::sleep(Duration::from_secs(1));
+    feed.told.latencies.lock().expect("nobody panics").clear();
+    let (begin, first) = (Instant::now(), feed.sent);
+    while begin.elapsed() < lasting {
+        let due = (begin.elapsed().as_secs_f64() * RATE / BATCH as f64) as usize;
+        if feed.sent - first < due {
+            feed.send(batches)?;
+        } else {
+            std::thread::sleep(Duration::from_micros(300));
+        }
+    }
+    feed.live.stop()?;
+    Ok(std::mem::take(&mut *feed.told.latencies.lock().expect("nobody panics")))
+}
+
+/// Quantiles of times, in milliseconds.
+fn quantiles<const N: usize>(times: &mut [Duration], quantiles: [f64; N]) -> [f64; N] {
+    times.sort();
+    let last = times.len().saturating_sub(1) as f64;
+    quantiles
+        .map(|it| times.get((it * last) as usize).map_or(f64::NAN, |it| it.as_secs_f64() * 1e3))
 }
 
 /// From opening the log to the first answer, with the state that a run left.

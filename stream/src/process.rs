@@ -74,7 +74,7 @@ impl Setup {
             background: true,
             pace: None,
             sync: false,
-            outputs_kept: 100_000,
+            outputs_kept: 5_000,
         }
     }
 }
