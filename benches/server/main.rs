@@ -34,7 +34,10 @@ use tokio::sync::mpsc::{Sender, channel};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
 
+mod follower;
 mod redis;
+
+use follower::Follower;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -296,19 +299,23 @@ impl Bench {
     fn latency(&self, part: &str, subscribers: usize, usual: u64) -> Result<()> {
         let rate = number("DUNLIN_BENCH_RATE", usual);
         let ready = self.rounds.pieces(BATCH, Rounds::batch);
-        let (mut ages, events) = self.runtime.block_on(async {
+        let (mut ages, events, followers) = self.runtime.block_on(async {
             let (told, mut heard) = channel::<u64>(100_000);
+            let mut followers = Vec::new();
             for number in 0..subscribers {
                 let id = format!("q{}", number * (QUERIES / subscribers));
-                let request = SubscribeRequest { id, resume_after: None };
+                let follower = Arc::new(Follower::new(id));
+                let request = SubscribeRequest { id: follower.id().to_owned(), resume_after: None };
                 let mut client = SubscribeClient::new(self.channel_of(number).await?);
                 let mut events = client.subscribe(request).await?.into_inner();
-                events.message().await?.context("the whole answer")?;
+                follower.hear(events.message().await?.context("the whole answer")?);
+                followers.push(follower.clone());
                 let told = told.clone();
                 tokio::spawn(async move {
                     while let Ok(Some(event)) = events.message().await {
-                        // What is too much for the bench is not counted.
+                        // What is too much for the bench has no age; it is heard all the same.
                         let _ = told.try_send(age_ms(&event.json));
+                        follower.hear(event);
                     }
                 });
             }
@@ -332,13 +339,19 @@ impl Bench {
                 sent += BATCH as u64;
             }
             let events = ages.len() as f64 / begin.elapsed().as_secs_f64();
-            anyhow::Ok((ages, events))
+            drop(batches);
+            anyhow::Ok((ages, events, followers))
         })?;
+        // Until nothing is on its way any more.
+        std::thread::sleep(Duration::from_secs(3));
+        let url = format!("http://{}", self.server.http());
+        let lost = followers.iter().map(|it| it.misses(&url)).sum::<Result<usize>>()?;
+        let anew: usize = followers.iter().map(|it| it.began_anew()).sum();
         ensure!(!ages.is_empty(), "nobody heard anything");
         ages.sort_unstable();
         let at = |percent: usize| ages[(ages.len() - 1) * percent / 100] + 20;
         println!(
-            "| {part} | {rate} positions/s, {subscribers} subscribers, {events:.0} deltas/s: p50 {} ms, p99 {} ms, max {} ms |",
+            "| {part} | {rate} positions/s, {subscribers} subscribers, {events:.0} deltas/s: p50 {} ms, p99 {} ms, max {} ms; {lost} lists are not the server's, {anew} began anew |",
             at(50),
             at(99),
             at(100)

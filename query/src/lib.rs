@@ -29,5 +29,5 @@ pub use area::{Area, AreaError};
 pub use dknn::{SearchCost, Searcher};
 pub use member::Member;
 pub use operator::{Moves, StandingOperator};
-pub use question::{Focus, Query, Question, QuestionError};
+pub use question::{Focus, Query, Question, QuestionError, whole_number};
 pub use standing::{AnswerChange, RegisterError, StandingQueries};

@@ -5,8 +5,11 @@
 //! {"id":"q3","within":{"radius":500,"at":[116.39,39.91]}}  {"id":"q4","inside":{"area":<Polygon>}}
 //! ```
 
+use std::fmt;
+
 use dunlin_index::{Coord, PositionError, SpaceKind};
-use serde::Deserialize;
+use serde::de::{Error, Unexpected, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use crate::area::{Area, AreaError};
 
@@ -126,6 +129,37 @@ fn focus(
     }
 }
 
+/// Reads a whole number from 0 on, however JSON writes it: 3, 3.0, 3e0.
+///
+/// # Errors
+/// Anything else.
+pub fn whole_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    struct Whole;
+
+    impl Visitor<'_> for Whole {
+        type Value = u64;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a whole number from 0 on")
+        }
+
+        fn visit_u64<E: Error>(self, number: u64) -> Result<u64, E> {
+            Ok(number)
+        }
+
+        fn visit_f64<E: Error>(self, number: f64) -> Result<u64, E> {
+            const EXACT: f64 = (1u64 << 53) as f64;
+            if number.fract() == 0.0 && (0.0..=EXACT).contains(&number) {
+                Ok(number as u64)
+            } else {
+                Err(E::invalid_value(Unexpected::Float(number), &self))
+            }
+        }
+    }
+
+    deserializer.deserialize_any(Whole)
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Line {
@@ -138,6 +172,7 @@ struct Line {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct KnnLine {
+    #[serde(deserialize_with = "whole_number")]
     k: u64,
     at: Option<[f64; 2]>,
     object: Option<String>,
@@ -170,6 +205,10 @@ mod tests {
         let query = read(r#"{"id":"q1","knn":{"k":10,"at":[116.39,39.91]}}"#).expect("knn");
         let focus = Focus::Point(Coord { x: 116.39, y: 39.91 });
         assert_eq!(query.question, Question::Knn { k: 10, focus });
+        for k in ["10.0", "1e1"] {
+            let same = read(&format!(r#"{{"id":"q1","knn":{{"k":{k},"at":[116.39,39.91]}}}}"#));
+            assert_eq!(same.expect("a whole number").question, query.question);
+        }
         let query = read(r#"{"id":"q2","knn":{"k":5,"object":"1131"}}"#).expect("object");
         assert_eq!(query.id, "q2");
         assert!(read(r#"{"id":"q3","within":{"radius":500,"at":[116.39,39.91]}}"#).is_ok());
@@ -190,6 +229,9 @@ mod tests {
             (r#"{"id":"a","knn":{"k":0,"at":[0,0]}}"#, "k is 0"),
             (r#"{"id":"a","knn":{"k":1000001,"at":[0,0]}}"#, "k is 1000001"),
             (r#"{"id":"a","knn":{"k":-1,"at":[0,0]}}"#, "-1"),
+            (r#"{"id":"a","knn":{"k":2.5,"at":[0,0]}}"#, "2.5"),
+            (r#"{"id":"a","knn":{"k":1e300,"at":[0,0]}}"#, "1e+300"),
+            (r#"{"id":"a","knn":{"k":"3","at":[0,0]}}"#, "whole number"),
             (r#"{"id":"a","knn":{"k":1}}"#, "either"),
             (r#"{"id":"a","knn":{"k":1,"at":[0,0],"object":"b"}}"#, "either"),
             (r#"{"id":"a","knn":{"k":1,"at":[0]}}"#, "length"),

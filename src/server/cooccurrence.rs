@@ -71,7 +71,8 @@ struct Line {
 struct RuleLine {
     xi: String,
     tau: String,
-    theta: u32,
+    #[serde(deserialize_with = "dunlin_query::whole_number")]
+    theta: u64,
 }
 
 impl CooccurrenceError {
@@ -94,6 +95,8 @@ impl CooccurrenceQuery {
         let span = |name, text: &str| {
             duration::parse_span(text).map_err(|source| CooccurrenceError::Span { name, source })
         };
+        // No rule can have more streams than that.
+        let theta = u32::try_from(theta).unwrap_or(u32::MAX);
         let rule = Rule::new(span("xi", &xi)?, span("tau", &tau)?, theta);
         rule.check()?;
         Ok(Self { id, rule })

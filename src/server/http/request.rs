@@ -22,8 +22,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let path = Path::<String>::from_request_parts(parts, state).await;
-        path.map(|Path(id)| Self(id))
-            .map_err(|error| Problem::new(error.status(), error.body_text()))
+        path.map(|Path(id)| Self(id)).map_err(|error| Problem::of_field("id", error.body_text()))
     }
 }
 
