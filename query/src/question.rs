@@ -132,8 +132,10 @@ fn focus(
 /// Reads a whole number from 0 on, however JSON writes it: 3, 3.0, 3e0.
 ///
 /// # Errors
-/// Anything else.
-pub fn whole_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+/// Anything else, and what is too great.
+pub fn whole_number<'de, D: Deserializer<'de>, T: TryFrom<u64>>(
+    deserializer: D,
+) -> Result<T, D::Error> {
     struct Whole;
 
     impl Visitor<'_> for Whole {
@@ -157,7 +159,8 @@ pub fn whole_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D
         }
     }
 
-    deserializer.deserialize_any(Whole)
+    let number = deserializer.deserialize_any(Whole)?;
+    T::try_from(number).map_err(|_| D::Error::custom(format!("{number} is too great")))
 }
 
 #[derive(Deserialize)]

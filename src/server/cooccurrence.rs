@@ -72,7 +72,7 @@ struct RuleLine {
     xi: String,
     tau: String,
     #[serde(deserialize_with = "dunlin_query::whole_number")]
-    theta: u64,
+    theta: u32,
 }
 
 impl CooccurrenceError {
@@ -95,8 +95,6 @@ impl CooccurrenceQuery {
         let span = |name, text: &str| {
             duration::parse_span(text).map_err(|source| CooccurrenceError::Span { name, source })
         };
-        // No rule can have more streams than that.
-        let theta = u32::try_from(theta).unwrap_or(u32::MAX);
         let rule = Rule::new(span("xi", &xi)?, span("tau", &tau)?, theta);
         rule.check()?;
         Ok(Self { id, rule })
@@ -202,6 +200,10 @@ mod tests {
             ),
             (r#"{"id":"c1","cooccurrence":{"xi":"60s","tau":"-1m","theta":3}}"#, "\"tau\""),
             (r#"{"id":"c1","cooccurrence":{"xi":"60s","tau":"30m","theta":0}}"#, "theta"),
+            (
+                r#"{"id":"c1","cooccurrence":{"xi":"1s","tau":"3m","theta":4294967296}}"#,
+                "4294967296 is too great",
+            ),
             (r#"{"id":"c1","cooccurrence":{"xi":"60s","tau":"30m"}}"#, "theta"),
             (r#"{"id":"c1","cooccurrence":{"xi":"1s","tau":"3m","theta":2,"k":1}}"#, "unknown"),
             (r#"{"cooccurrence":{"xi":"1s","tau":"3m","theta":2}}"#, "id"),

@@ -114,6 +114,36 @@ fn a_lane_that_lets_nothing_go_pins_only_its_own_bytes() {
     assert!(log.range(LaneId(0)).expect("a range").is_empty());
 }
 
+/// An application for a long time: outputs go some thousands of batches after their inputs.
+#[test]
+fn a_lane_that_lags_takes_no_more_from_hour_to_hour() {
+    const ROUNDS: u64 = 60_000;
+    const KEPT: u64 = 4_000;
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut options = LocalOptions::default();
+    (options.memtable_bytes, options.reclaim_bytes) = (1 << 20, 1 << 20);
+    let log = LocalLog::open(folder.path(), &options).expect("a log");
+    let [data, control, output] = ["0", "1", "2"].map(|name| log.lane(name).expect("a lane"));
+    let mut noise = Noise(3);
+    let mut disk = Vec::new();
+    for round in 0..ROUNDS {
+        append_each(&log, data, &[&noise.bytes(1_500), b""]);
+        append_each(&log, control, &[b""]);
+        append_each(&log, output, &[&noise.bytes(700)]);
+        if round % 500 == 499 {
+            log.truncate(data, 2 * round).expect("the log truncates");
+            log.truncate(control, round).expect("the log truncates");
+            log.truncate(output, round.saturating_sub(KEPT)).expect("the log truncates");
+        }
+        if round % (ROUNDS / 6) == ROUNDS / 6 - 1 {
+            disk.push(disk_bytes(folder.path()));
+        }
+    }
+    assert!(disk.iter().all(|&bytes| bytes < 100 * MB), "{disk:?} bytes");
+    let (early, late) = (disk[1].max(disk[2]), disk[4].min(disk[5]));
+    assert!(late < early + early / 4, "{disk:?} bytes");
+}
+
 /// How many files of tables the folder has.
 fn table_count(folder: &Path) -> usize {
     let entries = fs::read_dir(folder).expect("a folder");
