@@ -152,7 +152,7 @@ fn fuzz_checkpoints() {
         if found.epoch == Epoch(1) {
             assert_eq!((found, unusable.len()), (checkpoint(1), 1));
         } else if bytes != whole[which] {
-            // A manifest that was written anew may say other things; a piece may not.
+            // A manifest that was written anew may say other things; a part may not.
             assert!(newer[which].as_ref().ends_with("manifest"), "{}", newer[which]);
         }
     });
