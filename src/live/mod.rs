@@ -13,7 +13,6 @@ mod metrics;
 mod options;
 mod producer;
 mod source;
-mod spread_out;
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};

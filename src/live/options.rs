@@ -1,16 +1,10 @@
 //! How an application runs.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use dunlin_stream::log::{LocalOptions, SyncPolicy};
 use dunlin_stream::{Guarantee, Setup, ShardTable};
-
-use super::spread_out::SpreadOut;
-
-/// The part of the time between checkpoints in which one is written.
-const SPREAD: f64 = 0.25;
 
 /// How an application runs.
 #[derive(Clone, Debug)]
@@ -62,7 +56,6 @@ impl LiveOptions {
             epoch_ms: self.epoch_ms,
             shards: self.shards.clone(),
             checkpoint_ms,
-            pace: Some(Arc::new(SpreadOut::over(self.checkpoint_every.mul_f64(SPREAD)))),
             sync: self.sync == SyncPolicy::Always,
             ..Setup::new(&self.name, self.lanes, self.guarantee)
         }

@@ -5,15 +5,14 @@
 //! <epoch>/manifest                        last: what there is, with lengths and checksums
 //! ```
 //!
-//! No more than a part of a state is in memory beside what it is made of, and between parts whoever
-//! writes may wait ([`Pace`]). A checkpoint counts once its manifest is there. On the way back every object is compared with
+//! No more than a part of a state is in memory beside what it is made of. A checkpoint counts once its
+//! manifest is there. On the way back every object is compared with
 //! its manifest, and a checkpoint with any flaw is passed over for the one before it. The state at
 //! the end of an epoch is a function of the log, so writing a checkpoint again changes nothing.
 //!
 //! Where objects live is the business of the crate `object_store`: a folder, memory, a bucket. In a
 //! folder they are synced before the manifest is written, for the log is cut by what it says.
 
-use std::fmt;
 use std::fs::File;
 use std::io;
 use std::path::PathBuf;
@@ -124,15 +123,6 @@ pub struct Checkpoints {
     folder: Option<PathBuf>,
 }
 
-/// Spreads the writing of a checkpoint over time, so that the epochs meanwhile have machine and disk.
-pub trait Pace: fmt::Debug + Send + Sync {
-    /// Waits a little after a share of a checkpoint, by the size of the one before.
-    fn pause(&self, share: f64);
-
-    /// Whether somebody waits for the checkpoint; then nothing pauses.
-    fn hurry(&self, hurry: bool);
-}
-
 /// The last part of a manifest's name.
 const MANIFEST: &str = "manifest";
 /// The bytes of a part, but for the last of a state.
@@ -161,20 +151,11 @@ impl Checkpoints {
     /// # Errors
     /// [`CheckpointError::Store`], [`CheckpointError::Folder`]; the checkpoint does not count then.
     pub fn write(&self, checkpoint: impl Into<FrozenCheckpoint>) -> Result<u64, CheckpointError> {
-        self.write_slowly(checkpoint.into(), &|_| {})
-    }
-
-    /// As [`Checkpoints::write`]; calls `pause` with every some thousand bytes.
-    pub(crate) fn write_slowly(
-        &self,
-        checkpoint: FrozenCheckpoint,
-        pause: &dyn Fn(usize),
-    ) -> Result<u64, CheckpointError> {
-        let FrozenCheckpoint { epoch, positions, state } = checkpoint;
+        let FrozenCheckpoint { epoch, positions, state } = checkpoint.into();
         let FrozenEngine { head, lanes, shards } = state;
         let write = |kind: &str, states: Vec<Frozen>| -> Result<Vec<Vec<Part>>, CheckpointError> {
             let named = (0..).map(|number| format!("{kind}-{number}")).zip(states);
-            named.map(|(of, state)| self.write_state((epoch, &of), state, pause)).collect()
+            named.map(|(of, state)| self.write_state(epoch, &of, state)).collect()
         };
         let lanes = write("lane", lanes)?;
         let shards = write("shard", shards)?;
@@ -188,9 +169,9 @@ impl Checkpoints {
 
     fn write_state(
         &self,
-        (epoch, of): (Epoch, &str),
+        epoch: Epoch,
+        of: &str,
         state: Frozen,
-        pause: &dyn Fn(usize),
     ) -> Result<Vec<Part>, CheckpointError> {
         let (mut parts, mut open) = (Vec::new(), Vec::new());
         let mut close = |payload: Vec<u8>| {
@@ -207,7 +188,6 @@ impl Checkpoints {
                 failed = Some(error);
                 return Err(Stopped);
             }
-            pause(chunk.len());
             Ok(())
         };
         let mut chunks = Chunks::new(&mut take);
@@ -385,21 +365,14 @@ mod tests {
     }
 
     #[test]
-    fn a_great_state_lies_in_parts_and_is_written_at_a_pace() {
+    fn a_great_state_lies_in_parts() {
         let mut great = checkpoint(9);
         let state: Vec<u8> = (0..3 * PART_BYTES as u32 + 5).map(|it| (it / 3) as u8).collect();
         great.state.shards[1] = state;
         let (folder, stores) = both_stores();
         for store in stores {
-            let paused = std::cell::Cell::new((0, 0));
-            let pause = |bytes: usize| {
-                let (times, all) = paused.get();
-                paused.set((times + 1, all + bytes));
-            };
-            let bytes = store.write_slowly(great.clone().into(), &pause).unwrap();
+            let bytes = store.write(great.clone()).unwrap();
             assert_eq!(bytes as usize, 4 + 1_000 + 3 * PART_BYTES + 5);
-            let (times, all) = paused.get();
-            assert!(times > 100 && all as u64 == bytes, "{times} pauses, {all} bytes");
             assert_eq!(store.newest().unwrap().0, Some(great.clone()));
         }
         let files = std::fs::read_dir(folder.path().join(name(Epoch(9), "").as_ref())).unwrap();

@@ -9,19 +9,13 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
 use crate::Epoch;
-use crate::checkpoint::{CheckpointError, Checkpoints, FrozenCheckpoint, LanePosition, Pace};
+use crate::checkpoint::{CheckpointError, Checkpoints, FrozenCheckpoint, LanePosition};
 use crate::log::Log;
 use crate::process::{Lanes, Setup};
-
-/// What the first checkpoint of a process is taken to have, for its pace.
-const BYTES_FIRST: u64 = 64 << 20;
-/// What any is taken to have, at least.
-const BYTES_MIN: u64 = 1 << 20;
 
 /// Writes one checkpoint after the other.
 pub(crate) struct Keeper {
     writer: Writer,
-    pace: Option<Arc<dyn Pace>>,
     kept: Kept,
     busy: bool,
 }
@@ -45,9 +39,6 @@ struct Desk {
     log: Arc<dyn Log>,
     lanes: Lanes,
     outputs_kept: u64,
-    pace: Option<Arc<dyn Pace>>,
-    /// About how many bytes a checkpoint has.
-    bytes: u64,
     /// The epoch and the positions of the newest.
     newest: Option<(Epoch, Vec<LanePosition>)>,
 }
@@ -76,21 +67,12 @@ impl Keeper {
         lanes: Lanes,
         setup: &Setup,
     ) -> Self {
-        let (outputs_kept, pace) = (setup.outputs_kept, setup.pace.clone());
-        let desk = Desk {
-            checkpoints,
-            log,
-            lanes,
-            outputs_kept,
-            pace: pace.clone(),
-            bytes: BYTES_FIRST,
-            newest: None,
-        };
+        let desk = Desk { checkpoints, log, lanes, outputs_kept: setup.outputs_kept, newest: None };
         let writer = match setup.background {
             true => Writer::Thread(WriterThread::start(desk)),
             false => Writer::Caller(desk),
         };
-        Self { writer, pace, kept: Kept::default(), busy: false }
+        Self { writer, kept: Kept::default(), busy: false }
     }
 
     /// Whether the last checkpoint is written, so that another can be begun.
@@ -125,17 +107,11 @@ impl Keeper {
     pub(crate) fn wait(&mut self) -> &Kept {
         if std::mem::take(&mut self.busy)
             && let Writer::Thread(thread) = &self.writer
+            && let Ok(outcome) = thread.done.recv()
         {
-            self.hurry(true);
-            let outcome = thread.done.recv();
-            self.hurry(false);
-            outcome.into_iter().for_each(|outcome| self.note(outcome));
+            self.note(outcome);
         }
         &self.kept
-    }
-
-    fn hurry(&self, hurry: bool) {
-        self.pace.as_ref().inspect(|pace| pace.hurry(hurry));
     }
 
     fn note(&mut self, (epoch, result): Outcome) {
@@ -161,12 +137,7 @@ impl Desk {
         // A checkpoint must not know more than the log after a power cut.
         self.log.sync()?;
         let newest = (checkpoint.epoch, checkpoint.positions.clone());
-        let whole = self.bytes as f64;
-        let pause = |bytes: usize| {
-            self.pace.as_ref().inspect(|pace| pace.pause(bytes as f64 / whole));
-        };
-        let bytes = self.checkpoints.write_slowly(checkpoint, &pause)?;
-        self.bytes = bytes.max(BYTES_MIN);
+        let bytes = self.checkpoints.write(checkpoint)?;
         if let Some((epoch, positions)) = self.newest.replace(newest) {
             self.checkpoints.delete_before(epoch)?;
             self.cut(&positions)?;
@@ -207,13 +178,6 @@ impl WriterThread {
     /// Whether the thread took the order.
     fn begin(&self, checkpoint: FrozenCheckpoint) -> bool {
         self.work.as_ref().is_some_and(|work| work.send(checkpoint).is_ok())
-    }
-}
-
-impl Drop for Keeper {
-    /// Whoever drops it waits for the checkpoint that is being written.
-    fn drop(&mut self) {
-        self.hurry(true);
     }
 }
 

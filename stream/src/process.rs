@@ -12,7 +12,7 @@
 use std::sync::Arc;
 
 use crate::checkpoint::{
-    Checkpoint, CheckpointError, Checkpoints, FrozenCheckpoint, LanePosition, Pace, Unusable,
+    Checkpoint, CheckpointError, Checkpoints, FrozenCheckpoint, LanePosition, Unusable,
 };
 use crate::cutter::Cutter;
 use crate::engine::{Engine, OutputOf, Topology};
@@ -52,8 +52,6 @@ pub struct Setup {
     pub checkpoint_ms: i64,
     /// Whether checkpoints are written by a thread of their own.
     pub background: bool,
-    /// How fast that thread writes; without one, as fast as it can.
-    pub pace: Option<Arc<dyn Pace>>,
     /// Whether every epoch's outputs are on stable storage before they are handed out.
     pub sync: bool,
     /// Batches of outputs and late records that are kept when the log is cut, at least.
@@ -72,7 +70,6 @@ impl Setup {
             shards: ShardTable::default(),
             checkpoint_ms: 10_000,
             background: true,
-            pace: None,
             sync: false,
             outputs_kept: 5_000,
         }
