@@ -57,15 +57,44 @@ pub(super) struct Surroundings {
     pub(super) hits: Vec<Hit>,
     /// By stream, the number of the first visit to it plus one, or zero.
     first_visit: Vec<u32>,
+    /// By stream but the arrival's, the times that are within ξ of its visits, and between them.
+    near: Vec<Near>,
     order: Vec<(u32, Slot, u32)>,
     /// The bit of each object that was found, or [`NONE`] if it was found before.
     bits: Vec<u32>,
     sorted: Vec<Member>,
-    streams: Vec<Slot>,
+    sorted_hits: Vec<Hit>,
+    /// By the first visit to each stream, the last passage whose object met the arriving one there.
+    met_by: Vec<u32>,
 }
 
 /// Arrivals whose surroundings are read before one is looked at.
 pub(super) const READ_AHEAD: usize = 16;
+
+/// Postings in a line of the cache.
+const POSTINGS_A_LINE: usize = 5;
+
+/// A stretch of time; none as it begins.
+#[derive(Clone, Copy, Debug)]
+struct Near {
+    from_ms: i64,
+    width_ms: u64,
+}
+
+impl Near {
+    const NEVER: Self = Self { from_ms: i64::MAX, width_ms: 0 };
+
+    #[inline]
+    fn contains(self, time: Timestamp) -> bool {
+        time.as_millis().wrapping_sub(self.from_ms) as u64 <= self.width_ms
+    }
+
+    fn extend(&mut self, visit: Timestamp, xi_ms: i64) {
+        let (from, to) = (visit.as_millis() - xi_ms, visit.as_millis() + xi_ms);
+        self.from_ms = self.from_ms.min(from);
+        self.width_ms = (to - self.from_ms) as u64;
+    }
+}
 
 /// No bit.
 const NONE: u32 = u32::MAX;
@@ -101,7 +130,8 @@ pub(super) fn all_together<'a>(
         arrivals.iter().map(|arrival| together(store, rule, arrival)).collect();
     let lists = || all.iter().copied().flatten().map(|passage| store.list(passage.list));
     let lengths: usize = lists().map(<[Posting]>::len).sum();
-    let streams: usize = lists().filter_map(|list| list.last()).map(|p| p.stream.index()).sum();
+    let lines = lists().flat_map(|list| list.iter().rev().step_by(POSTINGS_A_LINE));
+    let streams: usize = lines.map(|posting| posting.stream.index()).sum();
     std::hint::black_box(lengths ^ streams);
     all
 }
@@ -132,7 +162,7 @@ impl Surroundings {
         if !self.find_visits(store.list(ring.passage(arrival.number).list), spans, rule, arrival) {
             return false;
         }
-        self.mark_visits();
+        self.mark_visits(store.stream_count(), rule, arrival.event.stream);
         self.find_members(store, rule, arrival, spans, together);
         self.unmark_visits();
         if self.members.is_empty() {
@@ -174,22 +204,34 @@ impl Surroundings {
         counting.count() + 1 >= rule.theta as usize
     }
 
-    fn mark_visits(&mut self) {
-        // Streams are in order, and so the last is the greatest.
-        let streams = self.visits.last().map_or(0, |visit| visit.stream.index() + 1);
+    fn mark_visits(&mut self, streams: usize, rule: &Rule, here: Slot) {
         if self.first_visit.len() < streams {
             self.first_visit.resize(streams, 0);
+            self.near.resize(streams, Near::NEVER);
         }
         for (number, visit) in (1..).zip(&self.visits) {
             let first = &mut self.first_visit[visit.stream.index()];
             *first = if *first == 0 { number } else { *first };
+            // Visits to a stream are in order of time.
+            if visit.stream != here {
+                self.near[visit.stream.index()].extend(visit.time, rule.xi_ms);
+            }
         }
     }
 
     fn unmark_visits(&mut self) {
         for visit in &self.visits {
             self.first_visit[visit.stream.index()] = 0;
+            self.near[visit.stream.index()] = Near::NEVER;
         }
+    }
+
+    /// How many of the events of an object may have been near visits elsewhere. No branch for each,
+    /// which nothing could predict.
+    #[inline]
+    fn near_count(&self, postings: &[Posting]) -> usize {
+        let near = |posting: &&Posting| self.near[posting.stream.index()].contains(posting.time);
+        postings.iter().map(|posting| usize::from(near(&posting))).sum()
     }
 
     /// Finds those of the objects `together` with the arriving one that were so in θ − 1 other
@@ -205,11 +247,17 @@ impl Surroundings {
         let event = &arrival.event;
         self.members.clear();
         self.hits.clear();
-        for passage in together.iter().rev().filter(|passage| passage.object != event.object) {
+        self.met_by.clear();
+        self.met_by.resize(self.visits.len(), u32::MAX);
+        let others = (0..).zip(together.iter().rev());
+        for (number, passage) in others.filter(|(_, passage)| passage.object != event.object) {
             let first_hit = self.hits.len();
             let postings = store.list(passage.list);
+            if self.near_count(postings) + 1 < rule.theta as usize {
+                continue;
+            }
             self.meet(postings, rule, spans.all(), |stream| stream != event.stream);
-            let streams = self.streams_from(first_hit, spans.now);
+            let streams = self.streams_from(first_hit, spans.now, number);
             if streams + 1 < rule.theta {
                 self.hits.truncate(first_hit);
                 continue;
@@ -251,20 +299,19 @@ impl Surroundings {
         }
     }
 
-    /// In how many streams the hits from `first` on, which are all of one member, count now.
-    fn streams_from(&mut self, first: usize, now: Span) -> u32 {
-        self.streams.clear();
+    /// In how many streams the hits from `first` on, which are all of one passage, count now.
+    #[inline]
+    fn streams_from(&mut self, first: usize, now: Span, passage: u32) -> u32 {
+        let mut streams = 0;
         for hit in &self.hits[first..] {
             let visit = &self.visits[hit.visit as usize];
             if now.contains(visit.time) && now.contains(hit.time) {
-                self.streams.push(visit.stream);
+                let first_visit = self.first_visit[visit.stream.index()] as usize - 1;
+                let met_by = std::mem::replace(&mut self.met_by[first_visit], passage);
+                streams += u32::from(met_by != passage);
             }
         }
-        if self.streams.len() > 1 {
-            self.streams.sort_unstable();
-            self.streams.dedup();
-        }
-        u32::try_from(self.streams.len()).unwrap_or(u32::MAX)
+        streams
     }
 
     /// Orders the members so that those with the fewest streams come first: sets with them have
@@ -297,23 +344,52 @@ impl Surroundings {
         });
     }
 
+    /// Orders the hits: visits by counting, times by comparing, since a visit has few.
     fn order_hits(&mut self) {
-        self.hits.sort_unstable();
-        let mut hits = self.hits.iter().peekable();
-        let mut end = 0;
-        for (number, visit) in (0..).zip(&mut self.visits) {
-            while hits.next_if(|hit| hit.visit == number).is_some() {
-                end += 1;
-            }
-            visit.hits_end = end;
+        let Self { visits, hits, sorted_hits, .. } = self;
+        hits.iter().for_each(|hit| visits[hit.visit as usize].hits_end += 1);
+        let mut start = 0;
+        for visit in &mut *visits {
+            start += std::mem::replace(&mut visit.hits_end, start);
+        }
+        sorted_hits.clear();
+        sorted_hits.resize(hits.len(), Hit { visit: 0, time: Timestamp::MIN, member: 0 });
+        for &hit in &*hits {
+            let next = &mut visits[hit.visit as usize].hits_end;
+            sorted_hits[*next] = hit;
+            *next += 1;
+        }
+        std::mem::swap(hits, sorted_hits);
+        for visit in 0..self.visits.len() {
+            let (start, end) = self.place_of_hits(visit);
+            self.hits[start..end].sort_unstable();
         }
     }
 
     /// The visits and their hits, in order.
-    pub(super) fn met(&self) -> impl DoubleEndedIterator<Item = (&Visit, &[Hit])> {
-        self.visits.iter().enumerate().map(|(index, visit)| {
-            let start = index.checked_sub(1).map_or(0, |before| self.visits[before].hits_end);
-            (visit, &self.hits[start..visit.hits_end])
-        })
+    pub(super) fn met(&self) -> impl Iterator<Item = (&Visit, &[Hit])> {
+        self.visits.iter().zip((0..).map(|visit| self.hits_of(visit)))
+    }
+
+    /// The hits of a visit, by time.
+    #[inline]
+    pub(super) fn hits_of(&self, visit: usize) -> &[Hit] {
+        let (start, end) = self.place_of_hits(visit);
+        &self.hits[start..end]
+    }
+
+    #[inline]
+    fn place_of_hits(&self, visit: usize) -> (usize, usize) {
+        let start = visit.checked_sub(1).map_or(0, |before| self.visits[before].hits_end);
+        (start, self.visits[visit].hits_end)
+    }
+
+    /// Whether the arriving object was in the stream of a visit at no other time that matters.
+    #[inline]
+    pub(super) fn is_only_visit(&self, visit: usize) -> bool {
+        let stream = self.visits[visit].stream;
+        let is_other = |other: Option<&Visit>| other.is_none_or(|other| other.stream != stream);
+        is_other(visit.checked_sub(1).map(|before| &self.visits[before]))
+            && is_other(self.visits.get(visit + 1))
     }
 }

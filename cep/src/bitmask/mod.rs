@@ -149,6 +149,6 @@ fn complete<B: Bits>(
         share.tells(once(event.object).chain(others.map(|(_, member)| member.object)))
     };
     let told = search.found.iter().filter(is_told);
-    out.extend(told.map(|set| witness::report(around, rule, event, set)));
+    out.extend(told.map(|set| witness::report(around, rule, event, (set, rows))));
     is_whole
 }

@@ -23,13 +23,15 @@ use crate::span::Span;
 pub(super) struct Row<B> {
     pub(super) members: B,
     pub(super) stream: Slot,
+    /// The number of the visit.
+    pub(super) visit: u32,
     /// Whether it counts at the arrival's instant.
     pub(super) is_now: bool,
     /// Whether it counted a millisecond before.
     pub(super) was_before: bool,
 }
 
-/// The rows of an arrival at `time` in `stream`, ordered by stream.
+/// The rows of an arrival at `time` in `stream`, ordered by stream and visit.
 pub(super) fn rows<B: Bits>(
     around: &Surroundings,
     rule: &Rule,
@@ -39,7 +41,7 @@ pub(super) fn rows<B: Bits>(
 ) {
     rows.clear();
     let (now, before) = (Span::at(time, rule), Span::before(time, rule));
-    for (visit, hits) in around.met() {
+    for ((visit, hits), number) in around.met().zip(0..) {
         if hits.is_empty() {
             continue;
         }
@@ -50,7 +52,7 @@ pub(super) fn rows<B: Bits>(
             windows(hits, span, visit.time, rule.xi_ms, |window| {
                 let mut members = B::none(around.members.len());
                 window.iter().for_each(|hit| members.insert(hit.member as usize));
-                rows.push(Row { members, stream: visit.stream, is_now, was_before });
+                rows.push(Row { members, stream: visit.stream, visit: number, is_now, was_before });
             });
         };
         let in_both = |time| now.contains(time) && before.contains(time);

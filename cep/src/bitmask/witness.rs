@@ -9,6 +9,7 @@ use smallvec::SmallVec;
 
 use super::bits::Bits;
 use super::gather::{Hit, Surroundings, Visit};
+use super::rows::Row;
 use crate::report::{Occurrence, Report};
 use crate::rule::Rule;
 use crate::span::Span;
@@ -18,7 +19,7 @@ pub(super) fn report<B: Bits>(
     around: &Surroundings,
     rule: &Rule,
     event: &Event,
-    set: &B,
+    (set, rows): (&B, &[Row<B>]),
 ) -> Report {
     let size = set.len();
     let mut objects = Vec::with_capacity(size + 1);
@@ -30,38 +31,37 @@ pub(super) fn report<B: Bits>(
         from = from.min(member.time);
     });
     objects.sort_unstable();
-    let mut occurrences = vec![Occurrence { stream: event.stream, from, to: event.time }];
+    let mut occurrences = Vec::with_capacity(rule.theta as usize);
+    occurrences.push(Occurrence { stream: event.stream, from, to: event.time });
     let now = Span::at(event.time, rule);
-    let mut met = around.met().rev().peekable();
-    while let Some((visit, hits)) = met.next() {
-        if visit.stream == event.stream || !now.contains(visit.time) {
-            continue;
-        }
-        if let Some((from, to)) = last_occurrence(around, rule, now, visit, hits, set) {
-            occurrences.push(Occurrence { stream: visit.stream, from, to });
-            while met.next_if(|(before, _)| before.stream == visit.stream).is_some() {}
-        }
+    // Of the rows of a stream that hold the set, the last is of the last visit that it met at.
+    let holds = |row: &&Row<B>| row.is_now && set.is_subset(&row.members);
+    let mut rows = rows.iter().rev().filter(holds).peekable();
+    while let Some(row) = rows.next() {
+        while rows.next_if(|before| before.stream == row.stream).is_some() {}
+        let (from, to) = last_occurrence(around, rule, now, row.visit as usize, set);
+        occurrences.push(Occurrence { stream: row.stream, from, to });
     }
     occurrences.sort_unstable_by_key(|occurrence| occurrence.stream);
     Report { time: event.time, objects, occurrences }
 }
 
-/// The start and end of the last occurrence of a set within ξ of a visit and inside `now`, if there
-/// is one.
+/// The start and end of the last occurrence of a set within ξ of a visit and inside `now`.
 fn last_occurrence<B: Bits>(
     around: &Surroundings,
     rule: &Rule,
     now: Span,
-    visit: &Visit,
-    hits: &[Hit],
+    visit: usize,
     set: &B,
-) -> Option<(Timestamp, Timestamp)> {
-    let is_only_visit = visits_to(around, visit.stream).nth(1).is_none();
-    let only = is_only_visit.then(|| only_choice(around, now, visit, hits, set)).flatten();
-    match only {
-        Some((from, to)) => (to.as_millis() - from.as_millis() <= rule.xi_ms).then_some((from, to)),
-        None => last_choice(around, rule, now, visit, hits, set),
-    }
+) -> (Timestamp, Timestamp) {
+    let hits = around.hits_of(visit);
+    let only = if around.is_only_visit(visit) {
+        only_choice(around, now, &around.visits[visit], hits, set)
+    } else {
+        None
+    };
+    only.or_else(|| last_choice(around, rule, now, &around.visits[visit], hits, set))
+        .expect("a row that holds a set is of a window that does")
 }
 
 /// The start and end of the set's events if there is one of each object, as mostly.

@@ -92,6 +92,12 @@ impl EventStore {
         &self.rings[stream.index()]
     }
 
+    /// The number of every stream that ever had an event is less.
+    #[must_use]
+    pub fn stream_count(&self) -> usize {
+        self.rings.len()
+    }
+
     /// The streams that ever had an event, each with its events.
     pub fn rings(&self) -> impl Iterator<Item = (Slot, &Ring)> {
         let slot = |stream| Slot(u32::try_from(stream).expect("streams have slots"));
