@@ -5,11 +5,7 @@ pub(super) trait Bits: Clone + PartialEq {
     /// The empty set of numbers below `bound`.
     fn none(bound: usize) -> Self;
     /// All numbers below `bound`.
-    fn all(bound: usize) -> Self {
-        let mut bits = Self::none(bound);
-        (0..bound).for_each(|bit| bits.insert(bit));
-        bits
-    }
+    fn all(bound: usize) -> Self;
     fn insert(&mut self, bit: usize);
     fn remove(&mut self, bit: usize);
     fn contains(&self, bit: usize) -> bool;
@@ -31,6 +27,11 @@ impl Bits for u64 {
     fn none(bound: usize) -> Self {
         debug_assert!(bound <= 64);
         0
+    }
+
+    fn all(bound: usize) -> Self {
+        debug_assert!(bound <= 64);
+        if bound == 0 { 0 } else { Self::MAX >> (64 - bound) }
     }
 
     fn insert(&mut self, bit: usize) {
@@ -89,6 +90,11 @@ impl Bits for u64 {
 impl Bits for Vec<u64> {
     fn none(bound: usize) -> Self {
         vec![0; bound.div_ceil(64)]
+    }
+
+    fn all(bound: usize) -> Self {
+        let words = 0..bound.div_ceil(64);
+        words.map(|word| u64::all((bound - word * 64).min(64))).collect()
     }
 
     fn insert(&mut self, bit: usize) {

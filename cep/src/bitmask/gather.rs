@@ -245,6 +245,7 @@ impl Surroundings {
         together: &[Passage],
     ) {
         let event = &arrival.event;
+        let was_here = self.first_visit[event.stream.index()] > 0;
         self.members.clear();
         self.hits.clear();
         self.met_by.clear();
@@ -256,38 +257,40 @@ impl Surroundings {
             if self.near_count(postings) + 1 < rule.theta as usize {
                 continue;
             }
-            self.meet(postings, rule, spans.all(), |stream| stream != event.stream);
+            let near = |near: &[Near], p: &Posting| near[p.stream.index()].contains(p.time);
+            self.meet(postings, rule, spans.all(), near);
             let streams = self.streams_from(first_hit, spans.now, number);
             if streams + 1 < rule.theta {
                 self.hits.truncate(first_hit);
                 continue;
             }
             // In the arrival's own stream what counted before matters, and only for members.
-            self.meet(postings, rule, spans.before, |stream| stream == event.stream);
+            if was_here {
+                self.meet(postings, rule, spans.before, |_, p| p.stream == event.stream);
+            }
             let is_elsewhere = passage.time == event.time && passage.object < event.object;
             let (object, time) = (passage.object, passage.time);
             self.members.push(Member { object, time, streams, is_elsewhere });
         }
     }
 
-    /// Adds the hits of one object in some streams and inside a span, as the next member's.
+    /// Adds the hits of one object inside a span, as the next member's: of those of its events that
+    /// are chosen, each in a stream with a visit.
     #[inline]
     fn meet(
         &mut self,
         postings: &[Posting],
         rule: &Rule,
         span: Span,
-        is_wanted: impl Fn(Slot) -> bool,
+        is_chosen: impl Fn(&[Near], &Posting) -> bool,
     ) {
         let member = u32::try_from(self.members.len()).expect("fewer than 2^32 members");
-        for &Posting { time, stream } in postings.iter().rev() {
-            if time < span.from {
-                break;
-            }
-            let first = self.first_visit.get(stream.index()).copied().unwrap_or_default();
-            if first == 0 || time > span.to || !is_wanted(stream) {
+        for posting in postings.iter().filter(|posting| is_chosen(&self.near, posting)) {
+            let &Posting { time, stream } = posting;
+            if !span.contains(time) {
                 continue;
             }
+            let first = self.first_visit[stream.index()];
             for (number, visit) in (first - 1..).zip(&self.visits[first as usize - 1..]) {
                 if visit.stream != stream {
                     break;

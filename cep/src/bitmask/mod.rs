@@ -33,8 +33,7 @@ use crate::rule::Rule;
 use crate::share::{Share, Whole};
 use bits::Bits;
 use gather::Surroundings;
-use rows::Row;
-use search::Search;
+use search::{Room, Search};
 
 /// Arrivals that one thread looks at in one go.
 const PIECE: usize = 256;
@@ -49,9 +48,8 @@ pub struct Bitmask {
 #[derive(Debug, Default)]
 struct Scratch {
     around: Surroundings,
-    narrow: Vec<Row<u64>>,
-    wide: Vec<Row<Vec<u64>>>,
-    stack: Vec<u32>,
+    narrow: Room<u64>,
+    wide: Room<Vec<u64>>,
     out: Vec<Report>,
     cut: u64,
 }
@@ -108,16 +106,16 @@ impl Scratch {
     }
 
     fn complete(&mut self, rule: &Rule, arrival: &Arrival, share: &impl Share) {
-        let Self { around, narrow, wide, stack, out, cut } = self;
+        let Self { around, narrow, wide, out, cut } = self;
         let object = arrival.event.object;
         let mut objects = once(object).chain(around.members.iter().map(|member| member.object));
         if !objects.any(|first| share.may_begin(first, object)) {
             return;
         }
         let is_whole = if around.members.len() <= 64 {
-            complete((rule, share), arrival, around, narrow, stack, out)
+            complete((rule, share), arrival, around, narrow, out)
         } else {
-            complete((rule, share), arrival, around, wide, stack, out)
+            complete((rule, share), arrival, around, wide, out)
         };
         *cut += u64::from(!is_whole && share.owns(object));
     }
@@ -128,15 +126,14 @@ fn complete<B: Bits>(
     (rule, share): (&Rule, &impl Share),
     arrival: &Arrival,
     around: &Surroundings,
-    rows: &mut Vec<Row<B>>,
-    stack: &mut Vec<u32>,
+    room: &mut Room<B>,
     out: &mut Vec<Report>,
 ) -> bool {
     let event = &arrival.event;
     let members = around.members.len();
-    rows::rows(around, rule, event.time, event.stream, rows);
+    rows::rows(around, rule, event.time, event.stream, &mut room.rows);
     let (stream, nodes_left) = (event.stream, rule.sets_max);
-    let mut search = Search { rule, rows, stream, members, nodes_left, stack, found: Vec::new() };
+    let mut search = Search { rule, stream, members, nodes_left, room };
     let mut open = B::none(members);
     for (bit, member) in around.members.iter().enumerate() {
         if !member.is_elsewhere {
@@ -148,7 +145,7 @@ fn complete<B: Bits>(
         let others = around.members.iter().enumerate().filter(|(bit, _)| set.contains(*bit));
         share.tells(once(event.object).chain(others.map(|(_, member)| member.object)))
     };
-    let told = search.found.iter().filter(is_told);
-    out.extend(told.map(|set| witness::report(around, rule, event, (set, rows))));
+    let told = room.found.iter().filter(is_told);
+    out.extend(told.map(|set| witness::report(around, rule, event, (set, &room.rows))));
     is_whole
 }

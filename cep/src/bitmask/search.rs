@@ -9,29 +9,46 @@
 //! - members that all rows share go in at once, since a set without them is not closed; if one of
 //!   them has had its own branch already, the whole branch was there.
 
-use dunlin_index::Slot;
-use smallvec::SmallVec;
-
 use super::bits::Bits;
 use super::rows::Row;
 use crate::rule::{ReportKind, Rule};
+use dunlin_index::Slot;
 
-/// One search; `found` gets the sets.
+/// One search.
 pub(super) struct Search<'a, B> {
     pub(super) rule: &'a Rule,
-    pub(super) rows: &'a [Row<B>],
     /// The arrival's stream.
     pub(super) stream: Slot,
     /// How many members there are.
     pub(super) members: usize,
     /// How many more sets may be looked at, each one of at most 64 members.
     pub(super) nodes_left: u64,
-    /// Rows of the nodes on the way down, one list behind the other.
-    pub(super) stack: &'a mut Vec<u32>,
+    pub(super) room: &'a mut Room<B>,
+}
+
+/// What a search works on, and is reused by the next.
+#[derive(Debug)]
+pub(super) struct Room<B> {
+    pub(super) rows: Vec<Row<B>>,
+    /// The nodes on the way down.
+    way: Vec<Node<B>>,
+    /// Their rows, one list behind the other.
+    stack: Vec<u32>,
+    /// Of a node, at i the members that are in more than i of the streams so far.
+    in_more: Vec<B>,
+    /// The sets that were found.
     pub(super) found: Vec<B>,
 }
 
+impl<B> Default for Room<B> {
+    fn default() -> Self {
+        let (way, in_more, found) = (Vec::new(), Vec::new(), Vec::new());
+        Self { rows: Vec::new(), way, stack: Vec::new(), in_more, found }
+    }
+}
+
 /// A set of members, what may still be added to it, and its rows.
+#[derive(Debug)]
 struct Node<B> {
     set: B,
     open: B,
@@ -55,22 +72,25 @@ impl<B: Bits> Search<'_, B> {
     /// Finds the sets of members, `open` ones only, that became frequent with the arriving object.
     /// Says whether that was all.
     pub(super) fn run(&mut self, open: B) -> bool {
-        self.stack.clear();
-        self.stack.extend((0..).zip(self.rows).map(|(row, _)| row));
+        let Room { rows, way, stack, found, .. } = &mut *self.room;
+        way.clear();
+        found.clear();
+        stack.clear();
+        stack.extend((0..).zip(rows).map(|(row, _)| row));
         // Where there are many members, to look at a set costs more.
         let cost = 1 + self.members as u64 / 64;
-        let mut way = Vec::new();
         let mut next = Some(Node { set: B::none(self.members), open, rows: 0 });
         loop {
             if let Some(node) = next.take() {
                 let Some(left) = self.nodes_left.checked_sub(cost) else { return false };
                 self.nodes_left = left;
-                way.extend(self.visit(node));
+                let node = self.visit(node);
+                self.room.way.extend(node);
             }
-            let Some(node) = way.last_mut() else { return true };
+            let Some(node) = self.room.way.last_mut() else { return true };
             let Some(bit) = node.open.first() else {
-                self.stack.truncate(node.rows);
-                way.pop();
+                self.room.stack.truncate(node.rows);
+                self.room.way.pop();
                 continue;
             };
             node.open.remove(bit);
@@ -83,11 +103,12 @@ impl<B: Bits> Search<'_, B> {
 
     /// A set that has grown, with those of the rows that hold it.
     fn grown(&mut self, set: B, open: B, rows: usize) -> Node<B> {
-        let start = self.stack.len();
+        let Room { rows: all, stack, .. } = &mut *self.room;
+        let start = stack.len();
         for index in rows..start {
-            let row = self.stack[index];
-            if set.is_subset(&self.rows[row as usize].members) {
-                self.stack.push(row);
+            let row = stack[index];
+            if set.is_subset(&all[row as usize].members) {
+                stack.push(row);
             }
         }
         Node { set, open, rows: start }
@@ -109,7 +130,7 @@ impl<B: Bits> Search<'_, B> {
             if self.rule.report == ReportKind::All || forced.is_empty() {
                 let size = node.set.len() + 1;
                 if self.is_told(&node.set, size, &tally, node.rows) {
-                    self.found.push(node.set.clone());
+                    self.room.found.push(node.set.clone());
                 }
                 let is_greatest = node.open.is_empty() || self.rule.is_beyond(size + 1);
                 return if is_greatest { self.end(&node) } else { Some(node) };
@@ -128,21 +149,22 @@ impl<B: Bits> Search<'_, B> {
 
     /// Takes a node's rows off the stack.
     fn end(&mut self, node: &Node<B>) -> Option<Node<B>> {
-        self.stack.truncate(node.rows);
+        self.room.stack.truncate(node.rows);
         None
     }
 
     /// Drops those of a node's rows that do not hold its set.
     fn keep_rows(&mut self, node: &Node<B>) {
+        let Room { rows, stack, .. } = &mut *self.room;
         let mut kept = node.rows;
-        for index in node.rows..self.stack.len() {
-            let row = self.stack[index];
-            if node.set.is_subset(&self.rows[row as usize].members) {
-                self.stack[kept] = row;
+        for index in node.rows..stack.len() {
+            let row = stack[index];
+            if node.set.is_subset(&rows[row as usize].members) {
+                stack[kept] = row;
                 kept += 1;
             }
         }
-        self.stack.truncate(kept);
+        stack.truncate(kept);
     }
 
     /// Whether a set becomes frequent here: it did not occur before in the arrival's stream, and
@@ -172,16 +194,18 @@ impl<B: Bits> Search<'_, B> {
     }
 
     fn rows_from(&self, start: usize) -> impl Iterator<Item = &Row<B>> {
-        self.stack[start..].iter().map(|&row| &self.rows[row as usize])
+        let Room { rows, stack, .. } = &*self.room;
+        stack[start..].iter().map(|&row| &rows[row as usize])
     }
 
-    fn tally(&self, set: &B, rows: usize) -> Tally<B> {
+    fn tally(&mut self, set: &B, rows: usize) -> Tally<B> {
         let all = B::all(self.members);
         let mut tally = Tally { support: 1, frequent: all.clone(), same: all.clone(), shared: all };
-        // in_more[i] holds the members that are in more than i of the streams so far.
-        let mut in_more: SmallVec<[B; 8]> = SmallVec::new();
+        let Room { rows: all_rows, stack, in_more, .. } = &mut *self.room;
+        in_more.clear();
         let needed = self.rule.theta as usize - 1;
-        let mut rows = self.rows_from(rows).filter(|row| row.is_now).peekable();
+        let rows = stack[rows..].iter().map(|&row| &all_rows[row as usize]);
+        let mut rows = rows.filter(|row| row.is_now).peekable();
         while let Some(row) = rows.next() {
             let mut met = row.members.clone();
             tally.shared.intersect(&row.members);

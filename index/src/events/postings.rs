@@ -10,6 +10,7 @@ use std::hash::BuildHasher;
 use dunlin_stream::Timestamp;
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
+use hashbrown::hash_table::OccupiedEntry;
 use smallvec::SmallVec;
 
 use crate::Slot;
@@ -34,8 +35,12 @@ const INLINE: usize = 4;
 #[derive(Clone, Debug)]
 struct List {
     postings: SmallVec<[Posting; INLINE]>,
+    /// Whose it is, or [`NOBODY`]'s.
     object: Slot,
 }
+
+/// The owner of a free list.
+const NOBODY: Slot = Slot(u32::MAX);
 
 impl List {
     fn expire(&mut self, before: Timestamp) {
@@ -103,18 +108,19 @@ impl Postings {
 
     pub(super) fn expire(&mut self, before: Timestamp) {
         let Self { lists, free, by_object } = self;
-        by_object.retain(|id| {
-            let list = &mut lists[id.0 as usize];
+        // In the order in which they lie in memory.
+        for (id, list) in (0..).map(ListId).zip(lists).filter(|(_, list)| list.object != NOBODY) {
             list.expire(before);
             if list.postings.spilled() && list.postings.len() <= list.postings.capacity() / 2 {
                 list.postings.shrink_to_fit();
             }
-            let is_live = !list.postings.is_empty();
-            if !is_live {
-                free.push(*id);
+            if list.postings.is_empty() {
+                let entry = by_object.find_entry(hash(list.object), |it| *it == id);
+                drop(entry.map(OccupiedEntry::remove));
+                list.object = NOBODY;
+                free.push(id);
             }
-            is_live
-        });
+        }
     }
 
     pub(super) fn bytes(&self) -> usize {
