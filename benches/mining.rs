@@ -3,7 +3,7 @@
 //!
 //! Events are in memory, ordered by time; they go through the operator in epochs of a minute, as
 //! `dunlin mine` does it, and reports are counted. Times are medians of [`RUNS`] runs, on one
-//! thread. The toll gates are looked for in `DUNLIN_DATA` (by default `../shared/data`); without
+//! thread, with the binary's allocator. The toll gates are looked for in `DUNLIN_DATA` (by default `../shared/data`); without
 //! them the bench says so and measures the rest.
 
 #![allow(clippy::disallowed_methods, reason = "a bench reads the clock")]
@@ -18,6 +18,9 @@ use dunlin::cep::{
 use dunlin::datasets::generate::{CameraOptions, CameraTraffic};
 use dunlin::datasets::{EventColumns, EventOptions, Events, read_events};
 use dunlin::stream::{EpochClock, runner};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const RUNS: usize = 3;
 const SEED: u64 = 7;
