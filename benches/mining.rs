@@ -3,8 +3,8 @@
 //!
 //! Events are in memory, ordered by time; they go through the operator in epochs of a minute, as
 //! `dunlin mine` does it, and reports are counted. Times are medians of [`RUNS`] runs, on one
-//! thread, with the binary's allocator. The toll gates are looked for in `DUNLIN_DATA` (by default `../shared/data`); without
-//! them the bench says so and measures the rest.
+//! thread, with the binary's allocator. The toll gates are looked for in `DUNLIN_DATA` (by default
+//! `../shared/data`); without them the bench says so and measures the rest.
 
 #![allow(clippy::disallowed_methods, reason = "a bench reads the clock")]
 
