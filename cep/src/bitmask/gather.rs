@@ -7,13 +7,14 @@
 //! hits      the members' events within ξ of a visit, by visit and time
 //! ```
 //!
-//! A table by stream says where the visits to it are, so each posting of a candidate costs one read
-//! that stays in the first cache, and most say no.
+//! A table by stream says when the visits to it were, so each posting of a candidate costs one read
+//! that stays in the cache; most candidates go after that.
 
 use dunlin_index::{EventStore, Passage, Posting, Slot};
 use dunlin_stream::Timestamp;
 use smallvec::SmallVec;
 
+use super::by_stream::VisitsByStream;
 use crate::miner::Arrival;
 use crate::rule::Rule;
 use crate::span::Span;
@@ -55,10 +56,7 @@ pub(super) struct Surroundings {
     pub(super) visits: Vec<Visit>,
     pub(super) members: Vec<Member>,
     pub(super) hits: Vec<Hit>,
-    /// By stream, the number of the first visit to it plus one, or zero.
-    first_visit: Vec<u32>,
-    /// By stream but the arrival's, the times that are within ξ of its visits, and between them.
-    near: Vec<Near>,
+    by_stream: VisitsByStream,
     order: Vec<(u32, Slot, u32)>,
     /// The bit of each object that was found, or [`NONE`] if it was found before.
     bits: Vec<u32>,
@@ -73,28 +71,6 @@ pub(super) const READ_AHEAD: usize = 16;
 
 /// Postings in a line of the cache.
 const POSTINGS_A_LINE: usize = 5;
-
-/// A stretch of time; none as it begins.
-#[derive(Clone, Copy, Debug)]
-struct Near {
-    from_ms: i64,
-    width_ms: u64,
-}
-
-impl Near {
-    const NEVER: Self = Self { from_ms: i64::MAX, width_ms: 0 };
-
-    #[inline]
-    fn contains(self, time: Timestamp) -> bool {
-        time.as_millis().wrapping_sub(self.from_ms) as u64 <= self.width_ms
-    }
-
-    fn extend(&mut self, visit: Timestamp, xi_ms: i64) {
-        let (from, to) = (visit.as_millis() - xi_ms, visit.as_millis() + xi_ms);
-        self.from_ms = self.from_ms.min(from);
-        self.width_ms = (to - self.from_ms) as u64;
-    }
-}
 
 /// No bit.
 const NONE: u32 = u32::MAX;
@@ -144,7 +120,8 @@ impl Spans {
 }
 
 impl Surroundings {
-    /// Looks around an arrival that is `together` with others; says whether any set may have become frequent with it.
+    /// Looks around an arrival that is `together` with others; says whether any set may have become
+    /// frequent with it.
     pub(super) fn look(
         &mut self,
         store: &EventStore,
@@ -162,9 +139,10 @@ impl Surroundings {
         if !self.find_visits(store.list(ring.passage(arrival.number).list), spans, rule, arrival) {
             return false;
         }
-        self.mark_visits(store.stream_count(), rule, arrival.event.stream);
+        let (streams, here) = (store.stream_count(), arrival.event.stream);
+        self.by_stream.fill(&self.visits, streams, here, rule.xi_ms);
         self.find_members(store, rule, arrival, spans, together);
-        self.unmark_visits();
+        self.by_stream.clear(&self.visits);
         if self.members.is_empty() {
             return false;
         }
@@ -204,36 +182,6 @@ impl Surroundings {
         counting.count() + 1 >= rule.theta as usize
     }
 
-    fn mark_visits(&mut self, streams: usize, rule: &Rule, here: Slot) {
-        if self.first_visit.len() < streams {
-            self.first_visit.resize(streams, 0);
-            self.near.resize(streams, Near::NEVER);
-        }
-        for (number, visit) in (1..).zip(&self.visits) {
-            let first = &mut self.first_visit[visit.stream.index()];
-            *first = if *first == 0 { number } else { *first };
-            // Visits to a stream are in order of time.
-            if visit.stream != here {
-                self.near[visit.stream.index()].extend(visit.time, rule.xi_ms);
-            }
-        }
-    }
-
-    fn unmark_visits(&mut self) {
-        for visit in &self.visits {
-            self.first_visit[visit.stream.index()] = 0;
-            self.near[visit.stream.index()] = Near::NEVER;
-        }
-    }
-
-    /// How many of the events of an object may have been near visits elsewhere. No branch for each,
-    /// which nothing could predict.
-    #[inline]
-    fn near_count(&self, postings: &[Posting]) -> usize {
-        let near = |posting: &&Posting| self.near[posting.stream.index()].contains(posting.time);
-        postings.iter().map(|posting| usize::from(near(&posting))).sum()
-    }
-
     /// Finds those of the objects `together` with the arriving one that were so in θ − 1 other
     /// streams.
     fn find_members(
@@ -245,7 +193,7 @@ impl Surroundings {
         together: &[Passage],
     ) {
         let event = &arrival.event;
-        let was_here = self.first_visit[event.stream.index()] > 0;
+        let was_here = self.by_stream.first(event.stream).is_some();
         self.members.clear();
         self.hits.clear();
         self.met_by.clear();
@@ -254,11 +202,10 @@ impl Surroundings {
         for (number, passage) in others.filter(|(_, passage)| passage.object != event.object) {
             let first_hit = self.hits.len();
             let postings = store.list(passage.list);
-            if self.near_count(postings) + 1 < rule.theta as usize {
+            if self.by_stream.near_count(postings) + 1 < rule.theta as usize {
                 continue;
             }
-            let near = |near: &[Near], p: &Posting| near[p.stream.index()].contains(p.time);
-            self.meet(postings, rule, spans.all(), near);
+            self.meet(postings, rule, spans.all(), VisitsByStream::is_near);
             let streams = self.streams_from(first_hit, spans.now, number);
             if streams + 1 < rule.theta {
                 self.hits.truncate(first_hit);
@@ -275,28 +222,29 @@ impl Surroundings {
     }
 
     /// Adds the hits of one object inside a span, as the next member's: of those of its events that
-    /// are chosen, each in a stream with a visit.
+    /// are chosen.
     #[inline]
     fn meet(
         &mut self,
         postings: &[Posting],
         rule: &Rule,
         span: Span,
-        is_chosen: impl Fn(&[Near], &Posting) -> bool,
+        is_chosen: impl Fn(&VisitsByStream, &Posting) -> bool,
     ) {
-        let member = u32::try_from(self.members.len()).expect("fewer than 2^32 members");
-        for posting in postings.iter().filter(|posting| is_chosen(&self.near, posting)) {
+        let Self { by_stream, visits, members, hits, .. } = self;
+        let member = u32::try_from(members.len()).expect("fewer than 2^32 members");
+        for posting in postings.iter().filter(|posting| is_chosen(by_stream, posting)) {
             let &Posting { time, stream } = posting;
             if !span.contains(time) {
                 continue;
             }
-            let first = self.first_visit[stream.index()];
-            for (number, visit) in (first - 1..).zip(&self.visits[first as usize - 1..]) {
+            let Some(first) = by_stream.first(stream) else { continue };
+            for (number, visit) in (first..).zip(&visits[first as usize..]) {
                 if visit.stream != stream {
                     break;
                 }
                 if (visit.time.as_millis() - time.as_millis()).abs() <= rule.xi_ms {
-                    self.hits.push(Hit { visit: number, time, member });
+                    hits.push(Hit { visit: number, time, member });
                 }
             }
         }
@@ -305,12 +253,13 @@ impl Surroundings {
     /// In how many streams the hits from `first` on, which are all of one passage, count now.
     #[inline]
     fn streams_from(&mut self, first: usize, now: Span, passage: u32) -> u32 {
+        let Self { by_stream, visits, hits, met_by, .. } = self;
         let mut streams = 0;
-        for hit in &self.hits[first..] {
-            let visit = &self.visits[hit.visit as usize];
+        for hit in &hits[first..] {
+            let visit = &visits[hit.visit as usize];
             if now.contains(visit.time) && now.contains(hit.time) {
-                let first_visit = self.first_visit[visit.stream.index()] as usize - 1;
-                let met_by = std::mem::replace(&mut self.met_by[first_visit], passage);
+                let Some(first) = by_stream.first(visit.stream) else { continue };
+                let met_by = std::mem::replace(&mut met_by[first as usize], passage);
                 streams += u32::from(met_by != passage);
             }
         }

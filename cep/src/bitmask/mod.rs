@@ -17,6 +17,7 @@
 //! look-up; then some words for each row and set.
 
 mod bits;
+mod by_stream;
 mod gather;
 mod rows;
 mod search;
