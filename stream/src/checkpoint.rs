@@ -5,10 +5,10 @@
 //! <epoch>/manifest                        last: what there is, with lengths and checksums
 //! ```
 //!
-//! No more than a part of a state is in memory beside what it is made of. A checkpoint counts once its
-//! manifest is there. On the way back every object is compared with
-//! its manifest, and a checkpoint with any flaw is passed over for the one before it. The state at
-//! the end of an epoch is a function of the log, so writing a checkpoint again changes nothing.
+//! No more than a part of a state is in memory beside what it is made of. A checkpoint counts once
+//! its manifest is there. On the way back every object is compared with its manifest, and a
+//! checkpoint with any flaw is passed over for the one before it. The state at the end of an epoch
+//! is a function of the log, so writing a checkpoint again changes nothing.
 //!
 //! Where objects live is the business of the crate `object_store`: a folder, memory, a bucket. In a
 //! folder they are synced before the manifest is written, for the log is cut by what it says.

@@ -10,6 +10,7 @@ use dunlin_index::{Posting, Slot};
 use dunlin_stream::Timestamp;
 
 use super::gather::Visit;
+use crate::span::{Span, shift};
 
 /// The visits of one arriving object, by stream; empty between two arrivals.
 #[derive(Debug, Default)]
@@ -17,30 +18,11 @@ pub(super) struct VisitsByStream {
     /// The number of the first visit plus one, or zero.
     first: Vec<u32>,
     /// The times that are within ξ of a visit, or between two.
-    near: Vec<Near>,
+    near: Vec<Span>,
 }
 
-/// A stretch of time.
-#[derive(Clone, Copy, Debug)]
-struct Near {
-    from_ms: i64,
-    width_ms: u64,
-}
-
-impl Near {
-    const NEVER: Self = Self { from_ms: i64::MAX, width_ms: 0 };
-
-    #[inline]
-    fn contains(self, time: Timestamp) -> bool {
-        time.as_millis().wrapping_sub(self.from_ms) as u64 <= self.width_ms
-    }
-
-    /// Takes in what is within ξ of a time that is not before any other.
-    fn extend(&mut self, time: Timestamp, xi_ms: i64) {
-        self.from_ms = self.from_ms.min(time.as_millis() - xi_ms);
-        self.width_ms = (time.as_millis() + xi_ms - self.from_ms) as u64;
-    }
-}
+/// Nothing is near.
+const NEVER: Span = Span { from: Timestamp::MAX, to: Timestamp::MIN };
 
 impl VisitsByStream {
     /// Fills the empty table with visits, which are in order of stream and time. Nothing is near
@@ -48,13 +30,15 @@ impl VisitsByStream {
     pub(super) fn fill(&mut self, visits: &[Visit], streams: usize, here: Slot, xi_ms: i64) {
         if self.first.len() < streams {
             self.first.resize(streams, 0);
-            self.near.resize(streams, Near::NEVER);
+            self.near.resize(streams, NEVER);
         }
         for (number, visit) in (1..).zip(visits) {
             let first = &mut self.first[visit.stream.index()];
             *first = if *first == 0 { number } else { *first };
             if visit.stream != here {
-                self.near[visit.stream.index()].extend(visit.time, xi_ms);
+                let near = &mut self.near[visit.stream.index()];
+                near.from = near.from.min(shift(visit.time, -xi_ms));
+                near.to = shift(visit.time, xi_ms);
             }
         }
     }
@@ -63,7 +47,7 @@ impl VisitsByStream {
     pub(super) fn clear(&mut self, visits: &[Visit]) {
         for visit in visits {
             self.first[visit.stream.index()] = 0;
-            self.near[visit.stream.index()] = Near::NEVER;
+            self.near[visit.stream.index()] = NEVER;
         }
     }
 

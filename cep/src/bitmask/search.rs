@@ -27,7 +27,7 @@ pub(super) struct Search<'a, B> {
 }
 
 /// What a search works on, and is reused by the next.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Room<B> {
     pub(super) rows: Vec<Row<B>>,
     /// The nodes on the way down.
@@ -38,13 +38,6 @@ pub(super) struct Room<B> {
     in_more: Vec<B>,
     /// The sets that were found.
     pub(super) found: Vec<B>,
-}
-
-impl<B> Default for Room<B> {
-    fn default() -> Self {
-        let (way, in_more, found) = (Vec::new(), Vec::new(), Vec::new());
-        Self { rows: Vec::new(), way, stack: Vec::new(), in_more, found }
-    }
 }
 
 /// A set of members, what may still be added to it, and its rows.
@@ -194,8 +187,7 @@ impl<B: Bits> Search<'_, B> {
     }
 
     fn rows_from(&self, start: usize) -> impl Iterator<Item = &Row<B>> {
-        let Room { rows, stack, .. } = &*self.room;
-        stack[start..].iter().map(|&row| &rows[row as usize])
+        named(&self.room.rows, &self.room.stack[start..])
     }
 
     fn tally(&mut self, set: &B, rows: usize) -> Tally<B> {
@@ -204,7 +196,7 @@ impl<B: Bits> Search<'_, B> {
         let Room { rows: all_rows, stack, in_more, .. } = &mut *self.room;
         in_more.clear();
         let needed = self.rule.theta as usize - 1;
-        let rows = stack[rows..].iter().map(|&row| &all_rows[row as usize]);
+        let rows = named(all_rows, &stack[rows..]);
         let mut rows = rows.filter(|row| row.is_now).peekable();
         while let Some(row) = rows.next() {
             let mut met = row.members.clone();
@@ -235,4 +227,10 @@ impl<B: Bits> Search<'_, B> {
         tally.same.subtract(set);
         tally
     }
+}
+
+/// The rows of these numbers.
+#[inline]
+fn named<'a, B>(rows: &'a [Row<B>], numbers: &'a [u32]) -> impl Iterator<Item = &'a Row<B>> {
+    numbers.iter().map(|&row| &rows[row as usize])
 }
