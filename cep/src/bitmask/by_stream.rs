@@ -10,7 +10,6 @@ use dunlin_index::{Posting, Slot};
 use dunlin_stream::Timestamp;
 
 use super::gather::Visit;
-use crate::span::{Span, shift};
 
 /// The visits of one arriving object, by stream; empty between two arrivals.
 #[derive(Debug, Default)]
@@ -18,11 +17,31 @@ pub(super) struct VisitsByStream {
     /// The number of the first visit plus one, or zero.
     first: Vec<u32>,
     /// The times that are within ξ of a visit, or between two.
-    near: Vec<Span>,
+    near: Vec<Near>,
 }
 
-/// Nothing is near.
-const NEVER: Span = Span { from: Timestamp::MAX, to: Timestamp::MIN };
+/// A stretch of time, as a [`Span`](crate::span::Span), but with one comparison instead of two: it is
+/// asked for every event of every candidate.
+#[derive(Clone, Copy, Debug)]
+struct Near {
+    from_ms: i64,
+    width_ms: u64,
+}
+
+impl Near {
+    const NEVER: Self = Self { from_ms: i64::MAX, width_ms: 0 };
+
+    #[inline]
+    fn contains(self, time: Timestamp) -> bool {
+        time.as_millis().wrapping_sub(self.from_ms) as u64 <= self.width_ms
+    }
+
+    /// Takes in what is within ξ of a time that is not before any other.
+    fn extend(&mut self, time: Timestamp, xi_ms: i64) {
+        self.from_ms = self.from_ms.min(time.as_millis() - xi_ms);
+        self.width_ms = (time.as_millis() + xi_ms - self.from_ms) as u64;
+    }
+}
 
 impl VisitsByStream {
     /// Fills the empty table with visits, which are in order of stream and time. Nothing is near
@@ -30,15 +49,13 @@ impl VisitsByStream {
     pub(super) fn fill(&mut self, visits: &[Visit], streams: usize, here: Slot, xi_ms: i64) {
         if self.first.len() < streams {
             self.first.resize(streams, 0);
-            self.near.resize(streams, NEVER);
+            self.near.resize(streams, Near::NEVER);
         }
         for (number, visit) in (1..).zip(visits) {
             let first = &mut self.first[visit.stream.index()];
             *first = if *first == 0 { number } else { *first };
             if visit.stream != here {
-                let near = &mut self.near[visit.stream.index()];
-                near.from = near.from.min(shift(visit.time, -xi_ms));
-                near.to = shift(visit.time, xi_ms);
+                self.near[visit.stream.index()].extend(visit.time, xi_ms);
             }
         }
     }
@@ -47,7 +64,7 @@ impl VisitsByStream {
     pub(super) fn clear(&mut self, visits: &[Visit]) {
         for visit in visits {
             self.first[visit.stream.index()] = 0;
-            self.near[visit.stream.index()] = NEVER;
+            self.near[visit.stream.index()] = Near::NEVER;
         }
     }
 
