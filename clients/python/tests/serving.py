@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import IO, TypeVar
 
 T = TypeVar("T")
 
@@ -44,8 +44,13 @@ class Server:
             self.kill()
             raise RuntimeError(f"the server does not say where it listens: {said}")
         self.http, self.grpc = found[1], found[2]
-        # What else it says must not fill the pipe.
-        threading.Thread(target=self._process.stderr.read, daemon=True).start()
+        threading.Thread(target=self._drain, args=[self._process.stderr], daemon=True).start()
+
+    @staticmethod
+    def _drain(pipe: IO[str]) -> None:
+        """Reads what else the server says, which must not fill the pipe."""
+        with pipe:
+            pipe.read()
 
     def kill(self) -> None:
         """kill -9."""
