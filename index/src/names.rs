@@ -148,6 +148,15 @@ impl ObjectNames {
         self.texts.name(slot)
     }
 
+    /// Reads the names of slots, and does nothing with them: memory answers many such reads at a
+    /// time, while one that needs a name would wait for each.
+    pub fn read_ahead(&self, slots: &[Slot]) {
+        let touch = |seen: u8, slot: &Slot| {
+            seen ^ self.texts.cells.get(slot.index()).map_or(0, |cell| cell[INLINE_MAX])
+        };
+        std::hint::black_box(slots.iter().fold(0, touch));
+    }
+
     /// The names of now by slot, for as long as they are wanted. Nothing is copied until a name
     /// changes while they are.
     #[must_use]

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use dunlin_index::{Coord, Space};
+use dunlin_index::{Coord, Slot, Space};
 use rayon::prelude::*;
 
 use super::message::Found;
@@ -17,8 +17,10 @@ enum News {
     Made(QueryAnswer),
 }
 
-/// Answers written out by one piece of parallel work.
-const PIECE: usize = 64;
+/// Answers whose objects are read ahead together, and so many of these at least are one piece of
+/// parallel work.
+const READ_AHEAD: usize = 16;
+const PIECE: usize = 4;
 
 /// An object that may be in the answer of a query.
 #[derive(Clone, Debug)]
@@ -61,9 +63,23 @@ impl<S: Space> StandingShard<S> {
             News::Own(number) => self.own_answer(number),
             News::Made(answer) => answer,
         };
-        out.par_extend(
-            news.into_par_iter().with_min_len(PIECE).map(make).map(StandingOutput::Answer),
-        );
+        let pieces = news.into_par_iter().chunks(READ_AHEAD).with_min_len(PIECE);
+        out.par_extend(pieces.flat_map_iter(|news| {
+            self.read_ahead(&news);
+            news.into_iter().map(make).map(StandingOutput::Answer)
+        }));
+    }
+
+    /// Reads where the objects of answers are and what they are called, and does nothing with it:
+    /// memory answers many such reads at a time, while writing out one after the other would wait.
+    fn read_ahead(&self, news: &[News]) {
+        let members = news.iter().flat_map(|news| match news {
+            News::Own(number) => self.queries.answer(*number as usize),
+            News::Made(_) => &[],
+        });
+        let slots: Vec<Slot> = members.map(|member| member.slot).collect();
+        self.queries.index().read_ahead(&slots);
+        self.queries.names().read_ahead(&slots);
     }
 
     /// Whether a query whose objects are all here has another list of them than it told. From now on
