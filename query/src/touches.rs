@@ -43,10 +43,6 @@ pub(crate) struct Touches<S: Space> {
     all_moved: bool,
 }
 
-/// The strip of a touch that has no place.
-const NOWHERE: u32 = u32::MAX;
-/// Touches per piece of parallel work.
-const PIECE: usize = 4_096;
 /// Touches of a strip up to which looking at all beats searching.
 const FEW: usize = 16;
 
@@ -112,13 +108,11 @@ impl<S: Space> Touches<S> {
         starts.clear();
         starts.resize(index.strip_count() + 1, 0);
         found.clear();
-        found.par_extend((0..touches.len()).into_par_iter().with_min_len(PIECE).map(|number| {
-            let Coord { x, y } = touches[number].at;
-            let strip = if x.is_nan() { NOWHERE } else { index.strip_at(x) as u32 };
-            Row { strip, number: number as u32, y }
-        }));
-        found.retain(|row| row.strip != NOWHERE);
-        found.iter().for_each(|row| starts[row.strip as usize + 1] += 1);
+        for (number, touch) in all(touches) {
+            let strip = index.strip_at(touch.at.x) as u32;
+            starts[strip as usize + 1] += 1;
+            found.push(Row { strip, number, y: touch.at.y });
+        }
         for strip in 1..starts.len() {
             starts[strip] += starts[strip - 1];
         }

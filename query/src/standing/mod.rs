@@ -115,9 +115,8 @@ const READ_AHEAD: usize = 16;
 const READ_AHEAD_SLOTS: usize = 256;
 /// The place of a query that was removed.
 const REMOVED: u32 = u32::MAX;
-/// States, and strips, per piece of parallel work.
+/// States per piece of parallel work.
 const PIECE: usize = 512;
-const PIECE_STRIPS: usize = 64;
 
 impl<S: Space> Default for StandingQueries<S> {
     fn default() -> Self {
@@ -321,15 +320,12 @@ impl<S: Space> StandingQueries<S> {
                 inbox.push(touch);
             }
         };
-        let (touches, strips) = (&*touches, touches.strips().collect::<Vec<_>>());
-        let found = strips.into_par_iter().with_min_len(PIECE_STRIPS).flat_map_iter(|strip| {
-            discs.of(strip).iter().flat_map(move |listed| {
+        for strip in touches.strips() {
+            for listed in discs.of(strip) {
                 let numbers = touches.concerning(strip, listed);
-                numbers.map(|touch| (listed.question as usize, touch))
-            })
-        });
-        let found: Vec<(usize, u32)> = found.collect();
-        found.into_iter().for_each(|(place, touch)| concern(place, touch));
+                numbers.for_each(|touch| concern(listed.question as usize, touch));
+            }
+        }
         if areas.is_empty() {
             return;
         }
