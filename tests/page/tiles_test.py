@@ -169,6 +169,7 @@ class TilesTest(BrowserTest):
         page = self.open(self.serve(tiles, "--tiles-zoom", "3"), tiles)
         self.wait(page, lambda: tile_at(3, *PLACE) in tiles.asked)
         self.until(page, "dunlin.figures().scale > 10000")
+        page.wait_for_timeout(1000)
         self.wait(page, lambda: self.share(page, GROUND) > 0.8)
         self.assertEqual(max(tiles.zooms()), 3)
         self.clean(page)
@@ -182,6 +183,8 @@ class TilesTest(BrowserTest):
         page.locator("#surface").focus()
         for _ in range(12):
             page.keyboard.press("ArrowRight")
+        # Until the view has glided there: before, it shows no antimeridian.
+        page.wait_for_timeout(1500)
         self.wait(page, lambda: self.share(page, GROUND) > 0.8)
         self.assertTrue(all(0 <= x < 2**z and 0 <= y < 2**z for z, x, y in tiles.asked))
 

@@ -17,9 +17,9 @@ enum News {
     Made(QueryAnswer),
 }
 
-/// Answers whose objects are read ahead together, and so many of these at least are one piece of
-/// parallel work.
+/// Answers whose objects are read ahead together.
 const READ_AHEAD: usize = 16;
+/// The least number of these bundles in one piece of parallel work.
 const PIECE: usize = 4;
 
 /// An object that may be in the answer of a query.
