@@ -264,20 +264,22 @@ impl<T: Topology, F: FnMut(&Committed<'_, OutputOf<T>>)> Beat<T, F> {
         loop {
             let Self { process, tell, figures, credit, .. } = self;
             let watch = figures.start_epoch();
-            let before = process.counts();
+            let (before, last) = (process.counts(), process.last_epoch());
             let mut committed = |epoch: &Committed<'_, OutputOf<T>>| {
                 figures.committed(epoch.end, epoch.outputs.len(), now());
                 tell(epoch);
             };
             if !process.advance_one(&mut committed)? {
-                break;
+                return Ok(());
+            }
+            if process.last_epoch() == last {
+                continue;
             }
             let counts = process.counts().since(&before);
             credit.give_back(counts.read);
             self.waiting.release(false);
             self.figures.epoch(watch, counts, &self.process);
         }
-        Ok(())
     }
 }
 

@@ -5,17 +5,22 @@
 //!                               └─ now and then ─> Checkpoints ─> log lanes are cut
 //! ```
 //!
+//! An epoch's outputs are committed and handed out while the next one runs, if that is complete in the
+//! log already: a process that is behind does both at once, one that is not waits for nothing.
+//!
 //! A restart takes the newest checkpoint without a flaw, applies the epochs after it again, and what
 //! of their outputs is said again depends on the [`Guarantee`]. A checkpoint is never ahead of what
 //! the log has on stable storage, and the log is cut below the oldest checkpoint that is kept.
 
 use std::sync::Arc;
 
+use serde::Serialize;
+
 use crate::checkpoint::{
     Checkpoint, CheckpointError, Checkpoints, FrozenCheckpoint, LanePosition, Unusable,
 };
 use crate::cutter::Cutter;
-use crate::engine::{Engine, OutputOf, Topology};
+use crate::engine::{Engine, EpochResult, OutputOf, Topology};
 use crate::keeper::{Keeper, Kept};
 use crate::log::{Append, LaneId, Log, LogError, MemoryLog};
 use crate::outputs::{OutputError, OutputLane};
@@ -139,18 +144,76 @@ pub struct Process<T: Topology> {
     log: Arc<dyn Log>,
     setup: Setup,
     lanes: Lanes,
-    engine: Engine<T>,
-    cutter: Cutter,
-    clock: EpochClock,
-    outputs: OutputLane,
-    /// Outputs up to this epoch are not said again.
-    said: Option<Epoch>,
+    runner: Runner<T>,
+    speaker: Speaker,
+    /// The last epoch that was run, until its outputs are out.
+    unsaid: Option<Ran<OutputOf<T>>>,
     keeper: Option<Keeper>,
     /// The end of the epoch with the last checkpoint, or of the first epoch.
     checkpointed: Option<Timestamp>,
     counts: RecordCounts,
     /// The last epoch that was run.
     last: Option<Epoch>,
+}
+
+/// What runs epochs.
+struct Runner<T: Topology> {
+    cutter: Cutter,
+    engine: Engine<T>,
+    clock: EpochClock,
+}
+
+/// An epoch that was run.
+struct Ran<O> {
+    epoch: Epoch,
+    end: Timestamp,
+    result: EpochResult<O>,
+}
+
+/// What commits outputs and hands them out.
+struct Speaker {
+    outputs: OutputLane,
+    /// The lane of late records.
+    late: LaneId,
+    /// Outputs up to this epoch are not said again.
+    said: Option<Epoch>,
+    /// Whether outputs are on stable storage before they are handed out.
+    sync: bool,
+}
+
+impl<T: Topology> Runner<T> {
+    /// Runs the next epoch if it is complete in the log.
+    fn run(&mut self, log: &dyn Log) -> Result<Option<Ran<OutputOf<T>>>, LogError> {
+        let Some((epoch, batches)) = self.cutter.next(log)? else { return Ok(None) };
+        let end = self.clock.end(epoch);
+        let result = self.engine.step(epoch, end, &batches);
+        Ok(Some(Ran { epoch, end, result }))
+    }
+}
+
+impl Speaker {
+    fn say<O: Serialize>(
+        &mut self,
+        log: &dyn Log,
+        &Ran { epoch, end, ref result }: &Ran<O>,
+        tell: &mut impl FnMut(&Committed<'_, O>),
+    ) -> Result<(), LogError> {
+        let EpochResult { outputs, late, counts } = result;
+        if self.said.is_some_and(|said| epoch <= said) {
+            return Ok(());
+        }
+        if !(outputs.is_empty() && late.is_empty()) {
+            let lane = self.late;
+            let append = |payload| Append { lane, expected: None, stamp: end, payload };
+            let late: Vec<Append<'_>> = late.iter().map(|batch| append(batch.as_slice())).collect();
+            self.outputs.append(log, (epoch, end), outputs, &late)?;
+            if self.sync {
+                log.sync()?;
+            }
+        }
+        tell(&Committed { epoch, end, outputs, counts: *counts });
+        Ok(())
+    }
 }
 
 /// The lanes of an application.
@@ -229,18 +292,18 @@ impl<T: Topology> Process<T> {
                 (engine, begin(&*log, &lanes, &setup, outputs.last())?)
             }
         };
+        let cutter = Cutter::new(setup.epoch_ms, &lanes.read(), &positions);
+        let said = outputs.last().filter(|_| setup.guarantee != Guarantee::Rollback);
         let process = Self {
-            cutter: Cutter::new(setup.epoch_ms, &lanes.read(), &positions),
-            said: outputs.last().filter(|_| setup.guarantee != Guarantee::Rollback),
+            runner: Runner { cutter, engine, clock },
+            speaker: Speaker { outputs, late: lanes.late, said, sync: setup.sync },
+            unsaid: None,
             keeper: checkpoints
                 .filter(|_| keeps)
                 .map(|store| Keeper::new(store, log.clone(), lanes.clone(), &setup)),
             log,
             setup,
             lanes,
-            engine,
-            clock,
-            outputs,
             checkpointed,
             counts: RecordCounts::default(),
             last: recovery.checkpoint,
@@ -268,7 +331,7 @@ impl<T: Topology> Process<T> {
     /// The tasks.
     #[must_use]
     pub fn engine(&self) -> &Engine<T> {
-        &self.engine
+        &self.runner.engine
     }
 
     /// What became of all records since the start.
@@ -287,14 +350,16 @@ impl<T: Topology> Process<T> {
         &mut self,
         mut tell: impl FnMut(&Committed<'_, OutputOf<T>>),
     ) -> Result<usize, ProcessError> {
-        let mut epochs = 0;
+        let (mut epochs, mut last) = (0, self.last);
         while self.advance_one(&mut tell)? {
-            epochs += 1;
+            epochs += usize::from(self.last != last);
+            last = self.last;
         }
         Ok(epochs)
     }
 
-    /// Runs the next epoch if it is complete, and says whether it was. The heart.
+    /// Runs the next epoch if it is complete, while the outputs of the one before are committed and
+    /// handed out. Whether there was either; when not, all that was run is out. The heart.
     ///
     /// # Errors
     /// As [`Process::advance`].
@@ -302,55 +367,43 @@ impl<T: Topology> Process<T> {
         &mut self,
         tell: &mut impl FnMut(&Committed<'_, OutputOf<T>>),
     ) -> Result<bool, ProcessError> {
-        let Some((epoch, batches)) = self.cutter.next(&*self.log)? else { return Ok(false) };
-        let end = self.clock.end(epoch);
-        let result = self.engine.step(epoch, end, &batches);
-        self.counts.add(result.counts);
-        if self.said.is_none_or(|said| epoch > said) {
-            self.commit((epoch, end), &result.outputs, &result.late)?;
-            let (outputs, counts) = (&result.outputs[..], result.counts);
-            tell(&Committed { epoch, end, outputs, counts });
+        let Self { log, runner, speaker, unsaid, .. } = self;
+        let mut ran = Ok(None);
+        rayon::in_place_scope(|scope| {
+            scope.spawn(|_| ran = runner.run(&**log));
+            unsaid.as_ref().map_or(Ok(()), |unsaid| speaker.say(&**log, unsaid, tell))
+        })?;
+        let was_unsaid = unsaid.take().is_some();
+        let Some(ran) = ran? else { return Ok(was_unsaid) };
+        self.counts.add(ran.result.counts);
+        self.last = Some(ran.epoch);
+        if self.is_checkpoint_due(ran.end) {
+            // A checkpoint is never ahead of what is said.
+            self.speaker.say(&*self.log, &ran, tell)?;
+            self.checkpoint(ran.epoch);
+            self.checkpointed = Some(ran.end);
+        } else {
+            self.unsaid = Some(ran);
         }
-        self.last = Some(epoch);
-        self.checkpoint_if_due(epoch, end);
         Ok(true)
     }
 
-    fn commit(
-        &mut self,
-        (epoch, end): (Epoch, Timestamp),
-        outputs: &[OutputOf<T>],
-        late: &[Vec<u8>],
-    ) -> Result<(), LogError> {
-        if outputs.is_empty() && late.is_empty() {
-            return Ok(());
-        }
-        let lane = self.lanes.late;
-        let append = |payload| Append { lane, expected: None, stamp: end, payload };
-        let late: Vec<Append<'_>> = late.iter().map(|batch| append(batch.as_slice())).collect();
-        self.outputs.append(&*self.log, (epoch, end), outputs, &late)?;
-        if self.setup.sync { self.log.sync() } else { Ok(()) }
-    }
-
-    fn checkpoint_if_due(&mut self, epoch: Epoch, end: Timestamp) {
+    fn is_checkpoint_due(&mut self, end: Timestamp) -> bool {
         let last = *self.checkpointed.get_or_insert(end);
         let due = end.as_millis() - last.as_millis() >= self.setup.checkpoint_ms;
-        if due && self.keeper.as_mut().is_some_and(Keeper::is_free) {
-            self.checkpoint(epoch);
-            self.checkpointed = Some(end);
-        }
+        due && self.keeper.as_mut().is_some_and(Keeper::is_free)
     }
 
     fn checkpoint(&mut self, epoch: Epoch) {
         let Some(keeper) = &mut self.keeper else { return };
-        let (positions, state) = (self.cutter.positions(), self.engine.freeze());
-        keeper.keep(FrozenCheckpoint { epoch, positions, state });
+        let Runner { cutter, engine, .. } = &self.runner;
+        keeper.keep(FrozenCheckpoint { epoch, positions: cutter.positions(), state: engine.freeze() });
     }
 
     /// Writes a checkpoint of the last epoch that was run, and waits for it: the next start has
-    /// nothing to apply again.
+    /// nothing to apply again. There is none while an epoch's outputs are not out.
     pub fn checkpoint_now(&mut self) -> Option<&Kept> {
-        if let Some(epoch) = self.last {
+        if let Some(epoch) = self.last.filter(|_| self.unsaid.is_none()) {
             self.checkpoint(epoch);
         }
         self.kept()
@@ -365,7 +418,7 @@ impl<T: Topology> Process<T> {
     /// The first instant after an epoch.
     #[must_use]
     pub fn end_of(&self, epoch: Epoch) -> Timestamp {
-        self.clock.end(epoch)
+        self.runner.clock.end(epoch)
     }
 
     /// The last epoch that was run.
@@ -382,12 +435,12 @@ impl<T: Topology> Process<T> {
     /// Cuts a shard in two before the next epoch; `false` if it begins there already. The outputs do
     /// not depend on it.
     pub fn split(&mut self, at: Key) -> bool {
-        self.engine.split(at)
+        self.runner.engine.split(at)
     }
 
     /// Joins a shard and the next one before the next epoch; `false` if there is no next one.
     pub fn merge(&mut self, shard: usize) -> bool {
-        self.engine.merge(shard)
+        self.runner.engine.merge(shard)
     }
 }
 
