@@ -384,7 +384,9 @@ impl<S: Space> StandingQueries<S> {
         order.sort_unstable_by(|((strip, y), place), ((other, other_y), other_place)| {
             strip.cmp(other).then(y.total_cmp(other_y)).then(place.cmp(other_place))
         });
-        let mut states: Vec<_> = std::mem::take(&mut self.states).into_iter().map(Some).collect();
+        let room = Vec::with_capacity(self.states.len());
+        let states = std::mem::replace(&mut self.states, room);
+        let mut states: Vec<_> = states.into_iter().map(Some).collect();
         let mut new_places = vec![0; states.len()];
         for (_, place) in order {
             new_places[place] = self.states.len() as u32;
