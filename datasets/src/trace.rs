@@ -11,6 +11,7 @@
 
 use dunlin_index::{Coord, ObjectNames, Slot};
 use dunlin_stream::Timestamp;
+use rayon::prelude::*;
 
 /// Columns of a trace, one row per record.
 #[derive(Clone, Debug, Default)]
@@ -44,8 +45,8 @@ impl Trace {
     /// order one by one.
     pub fn sort_by_time(&mut self) {
         let Some(order) = sort(&mut self.times) else { return };
-        self.objects = order.iter().map(|&(_, row)| self.objects[row]).collect();
-        self.at = order.iter().map(|&(_, row)| self.at[row]).collect();
+        self.objects = order.par_iter().map(|&(_, row)| self.objects[row]).collect();
+        self.at = order.par_iter().map(|&(_, row)| self.at[row]).collect();
     }
 
     pub(crate) fn push(&mut self, time: Timestamp, object: &str, at: Coord) {
@@ -71,9 +72,9 @@ pub(crate) fn sort(times: &mut [Timestamp]) -> Option<Vec<(Timestamp, usize)>> {
         return None;
     }
     let mut order: Vec<(Timestamp, usize)> =
-        times.iter().enumerate().map(|(row, &time)| (time, row)).collect();
-    order.sort_by_key(|&(time, _)| time);
-    times.iter_mut().zip(&order).for_each(|(time, &(sorted, _))| *time = sorted);
+        times.par_iter().enumerate().map(|(row, &time)| (time, row)).collect();
+    order.par_sort_by_key(|&(time, _)| time);
+    times.par_iter_mut().zip(&order).for_each(|(time, &(sorted, _))| *time = sorted);
     Some(order)
 }
 

@@ -236,29 +236,28 @@ impl<S: Space> QueryState<S> {
             };
             return self.recompute(world, searcher, wanted);
         }
-        match self.arrivals(world) {
-            None => self.change = AnswerChange::Unchanged,
-            Some(arrivals) => {
-                self.replace_members(|members, next| merge(members, next, &arrivals, world));
-                self.let_go_of_last(world);
-                if let Kind::Knn { k, .. } = self.kind {
-                    if self.members.len() < k && self.bound.key < f64::INFINITY {
-                        // What lies beyond the bound is unknown: look again, knowing how far.
-                        std::mem::swap(&mut self.members, &mut self.previous);
-                        return self.recompute(world, searcher, k + spare(k));
-                    }
-                    if self.members.len() > k + 2 * spare(k) {
-                        self.cut_members(k + spare(k));
-                    }
-                }
-                self.compare(world);
+        let mut arrivals = SmallVec::<[Member; 8]>::new();
+        if !self.find_arrivals(world, &mut arrivals) {
+            self.change = AnswerChange::Unchanged;
+            return;
+        }
+        self.replace_members(|members, next| merge(members, next, &arrivals, world));
+        self.let_go_of_last(world);
+        if let Kind::Knn { k, .. } = self.kind {
+            if self.members.len() < k && self.bound.key < f64::INFINITY {
+                // What lies beyond the bound is unknown: look again, knowing how far.
+                std::mem::swap(&mut self.members, &mut self.previous);
+                return self.recompute(world, searcher, k + spare(k));
+            }
+            if self.members.len() > k + 2 * spare(k) {
+                self.cut_members(k + spare(k));
             }
         }
+        self.compare(world);
     }
 
-    /// The movers that are members now, in answer order; `None` if the answer stands.
-    fn arrivals(&self, world: &World<'_, S>) -> Option<SmallVec<[Member; 8]>> {
-        let mut arrivals = SmallVec::new();
+    /// Finds the movers that are members now, in answer order; whether the answer may have changed.
+    fn find_arrivals(&self, world: &World<'_, S>, arrivals: &mut SmallVec<[Member; 8]>) -> bool {
         for &number in &self.inbox {
             let touch = world.touches.touch(number);
             let Some(probe) = &touch.arrived else { continue };
@@ -268,10 +267,10 @@ impl<S: Space> QueryState<S> {
         }
         let moved = |member: &Member| world.touches.moved(member.slot);
         if arrivals.is_empty() && !self.members.iter().any(moved) {
-            return None;
+            return false;
         }
-        member::sort(&mut arrivals, world.names);
-        Some(arrivals)
+        member::sort(arrivals, world.names);
+        true
     }
 
     /// The key of an object at `at`, if it belongs to the answer or might.

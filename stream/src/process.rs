@@ -397,7 +397,11 @@ impl<T: Topology> Process<T> {
     fn checkpoint(&mut self, epoch: Epoch) {
         let Some(keeper) = &mut self.keeper else { return };
         let Runner { cutter, engine, .. } = &self.runner;
-        keeper.keep(FrozenCheckpoint { epoch, positions: cutter.positions(), state: engine.freeze() });
+        keeper.keep(FrozenCheckpoint {
+            epoch,
+            positions: cutter.positions(),
+            state: engine.freeze(),
+        });
     }
 
     /// Writes a checkpoint of the last epoch that was run, and waits for it: the next start has
