@@ -254,3 +254,41 @@ fn the_old_owner_is_refused() {
     assert!(error.contains("another writer"), "{error}");
     assert_eq!(world.outputs(), world.model.outputs());
 }
+
+/// What an epoch emitted goes out while the next one runs, and no checkpoint is ahead of it.
+#[test]
+fn an_epoch_is_said_with_the_next_step_and_before_any_checkpoint() {
+    let mut world = World::new(Guarantee::Precise, false);
+    let setup = Setup { checkpoint_ms: i64::MAX, ..world.setup.clone() };
+    let mut process = open(&world.log, &world.checkpoints, &setup);
+    for _ in 0..3 {
+        world.act(&Act::Send(0, vec![0], 1));
+        world.act(&Act::Tick(10));
+    }
+    let mut told = Vec::new();
+    let mut step = |process: &mut Process<WordCount>| {
+        let any = process.advance_one(&mut |epoch| told.push(epoch.outputs.to_vec())).unwrap();
+        (any, told.len())
+    };
+    assert_eq!(step(&mut process), (true, 0));
+    assert_eq!(process.checkpoint_now().unwrap().written, 0, "ahead of what is said");
+    assert_eq!(step(&mut process), (true, 1));
+    assert_eq!(step(&mut process), (true, 2));
+    assert_eq!(step(&mut process), (true, 3), "the last is said when no other follows");
+    assert_eq!(step(&mut process), (false, 3));
+    assert_eq!(process.checkpoint_now().unwrap().written, 1);
+    let said: Vec<_> = world.outputs().into_iter().map(|(_, counts)| counts).collect();
+    assert_eq!(said, told);
+}
+
+#[test]
+fn advancing_counts_the_epochs_that_it_ran() {
+    let mut world = World::new(Guarantee::Precise, false);
+    for epochs in [3, 0, 1] {
+        for _ in 0..epochs {
+            world.act(&Act::Send(0, vec![0], 1));
+            world.act(&Act::Tick(10));
+        }
+        assert_eq!(world.process.advance(|_| ()).unwrap(), epochs);
+    }
+}
