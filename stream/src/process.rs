@@ -12,13 +12,14 @@
 //! of their outputs is said again depends on the [`Guarantee`]. A checkpoint is never ahead of what
 //! the log has on stable storage, and the log is cut below the oldest checkpoint that is kept.
 
+mod recovery;
+
 use std::sync::Arc;
 
+use recovery::{begin, newest};
 use serde::Serialize;
 
-use crate::checkpoint::{
-    Checkpoint, CheckpointError, Checkpoints, FrozenCheckpoint, LanePosition, Unusable,
-};
+use crate::checkpoint::{Checkpoint, CheckpointError, Checkpoints, FrozenCheckpoint, Unusable};
 use crate::cutter::Cutter;
 use crate::engine::{Engine, EpochResult, OutputOf, Topology};
 use crate::keeper::{Keeper, Kept};
@@ -258,8 +259,6 @@ impl Lanes {
     }
 }
 
-const START: LanePosition = LanePosition { next: 0, last: None };
-
 impl<T: Topology> Process<T> {
     /// Starts or restarts an application on its log, with its checkpoints if it has any.
     ///
@@ -446,69 +445,4 @@ impl<T: Topology> Process<T> {
     pub fn merge(&mut self, shard: usize) -> bool {
         self.runner.engine.merge(shard)
     }
-}
-
-/// The newest checkpoint that is whole and that the log reaches back, and up, to.
-fn newest(
-    checkpoints: &Checkpoints,
-    log: &dyn Log,
-    lanes: &Lanes,
-    recovery: &mut Recovery,
-) -> Result<Option<Checkpoint>, ProcessError> {
-    for epoch in checkpoints.epochs()? {
-        let error = match checkpoints.read(epoch) {
-            Ok(found) => match misfit(&found, log, lanes)? {
-                None => return Ok(Some(found)),
-                Some(what) => {
-                    let source = DecodeError::Value(what);
-                    CheckpointError::Damaged { name: "manifest".to_owned(), source }
-                }
-            },
-            Err(error) => error,
-        };
-        recovery.unusable.push(Unusable { epoch, error });
-    }
-    Ok(None)
-}
-
-/// Why a checkpoint cannot be gone on from with this log.
-fn misfit(
-    checkpoint: &Checkpoint,
-    log: &dyn Log,
-    lanes: &Lanes,
-) -> Result<Option<String>, LogError> {
-    let read = lanes.read();
-    if checkpoint.positions.len() != read.len() {
-        let (there, here) = (checkpoint.positions.len(), read.len());
-        return Ok(Some(format!("written of {there} lanes, and there are {here}")));
-    }
-    for (&lane, position) in read.iter().zip(&checkpoint.positions) {
-        let held = log.range(lane)?;
-        if position.next < held.start || position.next > held.end {
-            let next = position.next;
-            return Ok(Some(format!("goes on with batch {next} of a lane that holds {held:?}")));
-        }
-    }
-    Ok(None)
-}
-
-/// Where the lanes are read from without a checkpoint.
-fn begin(
-    log: &dyn Log,
-    lanes: &Lanes,
-    setup: &Setup,
-    last: Option<Epoch>,
-) -> Result<Vec<LanePosition>, ProcessError> {
-    let position = |(number, lane): (usize, LaneId)| {
-        let held = log.range(lane)?;
-        if setup.guarantee == Guarantee::Gap && lane != lanes.control {
-            return Ok(LanePosition { next: held.end, last });
-        }
-        if held.start > 0 {
-            let lane = format!("{}, lane {number}", setup.name);
-            return Err(ProcessError::Lost { lane, first: held.start });
-        }
-        Ok(START)
-    };
-    lanes.read().into_iter().enumerate().map(position).collect()
 }
