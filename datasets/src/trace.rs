@@ -41,8 +41,8 @@ impl Trace {
 
     /// Orders the rows by time; rows of equal time keep their reading order.
     ///
-    /// Costs nothing when they are in order, and a merge of the runs when files or objects are in
-    /// order one by one.
+    /// Costs nothing more than a look when they are in order; else they are sorted on all threads of
+    /// the pool.
     pub fn sort_by_time(&mut self) {
         let Some(order) = sort(&mut self.times) else { return };
         self.objects = order.par_iter().map(|&(_, row)| self.objects[row]).collect();

@@ -376,13 +376,15 @@ impl<T: Topology> Process<T> {
         let Some(ran) = ran? else { return Ok(was_unsaid) };
         self.counts.add(ran.result.counts);
         self.last = Some(ran.epoch);
-        if self.is_checkpoint_due(ran.end) {
+        let is_due = self.is_checkpoint_due(ran.end);
+        let (epoch, end) = (ran.epoch, ran.end);
+        let ran = self.unsaid.insert(ran);
+        if is_due {
             // A checkpoint is never ahead of what is said.
-            self.speaker.say(&*self.log, &ran, tell)?;
-            self.checkpoint(ran.epoch);
-            self.checkpointed = Some(ran.end);
-        } else {
-            self.unsaid = Some(ran);
+            self.speaker.say(&*self.log, ran, tell)?;
+            self.unsaid = None;
+            self.checkpoint(epoch);
+            self.checkpointed = Some(end);
         }
         Ok(true)
     }

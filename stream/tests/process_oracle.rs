@@ -281,6 +281,21 @@ fn an_epoch_is_said_with_the_next_step_and_before_any_checkpoint() {
     assert_eq!(said, told);
 }
 
+/// Who cannot say what it ran writes no checkpoint of it, not even when one was due.
+#[test]
+fn a_process_that_was_refused_writes_no_checkpoint() {
+    for checkpoint_ms in [0, i64::MAX] {
+        let mut world = World::new(Guarantee::Precise, false);
+        let store = Checkpoints::in_store(Arc::new(InMemory::new()));
+        let mut zombie = open(&world.log, &store, &Setup { checkpoint_ms, ..world.setup.clone() });
+        world.act(&Act::Send(0, vec![0], 1));
+        world.act(&Act::Tick(20));
+        world.advance();
+        zombie.advance(|_| panic!("a zombie speaks")).unwrap_err();
+        assert_eq!(zombie.checkpoint_now().unwrap().written, 0, "due after {checkpoint_ms} ms");
+    }
+}
+
 #[test]
 fn advancing_counts_the_epochs_that_it_ran() {
     let mut world = World::new(Guarantee::Precise, false);
