@@ -5,7 +5,8 @@
 //!                                            └── ack: gone      lost connection: sent again
 //! ```
 //!
-//! Batches are numbered, so one that is sent again takes effect once. Event times are moved to now,
+//! Batches are numbered, so one that is sent again takes effect once, unless `--overload` says that
+//! they need not wait. Event times are moved to now,
 //! unless they are asked to stay.
 
 use std::collections::VecDeque;
@@ -13,13 +14,14 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use dunlin::datasets::Trace;
+use dunlin::server::Overload;
 use dunlin::server::proto::ingest_client::IngestClient;
 use dunlin::server::proto::{Ack, PositionBatch};
 use indicatif::ProgressBar;
 use tokio::sync::mpsc::{Sender, channel};
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Code, Status, Streaming};
+use tonic::{Code, Request, Status, Streaming};
 
 use super::client::{self, ClientError, ServerArgs};
 use super::error::CliError;
@@ -54,8 +56,12 @@ pub(crate) struct SendArgs {
     times: Times,
     #[command(flatten)]
     server: ServerArgs,
+    /// What becomes of reports while the server is behind: block, they wait; latest, the newest of each
+    /// object waits; shed:PERCENT, they are dropped while so much of the server's credit is in use
+    #[arg(long, value_name = "POLICY", default_value_t)]
+    overload: Overload,
     /// A number of one's own: the same file sent again under it takes effect once
-    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..1 << 63))]
+    #[arg(long, value_name = "NUMBER", conflicts_with = "overload", value_parser = clap::value_parser!(u64).range(1..1 << 63))]
     producer: Option<u64>,
 }
 
@@ -103,6 +109,9 @@ pub(crate) fn run(args: &SendArgs) -> Result<(), CliError> {
     let seconds = watch.seconds();
     say(format_args!("{} read, {unread}", counted(trace.len() as u64, "record")));
     say(format_args!("{} acknowledged, {} rejected", sent.accepted, sent.rejected));
+    if args.overload != Overload::Block {
+        say(format_args!("{} held for newer ones to replace, {} shed", sent.held, sent.shed));
+    }
     for (row, reason) in &sent.errors {
         say(format_args!("rejected, row {row} of its batch: {reason}"));
     }
@@ -118,6 +127,8 @@ pub(crate) fn run(args: &SendArgs) -> Result<(), CliError> {
 struct Sent {
     accepted: u64,
     rejected: u64,
+    held: u64,
+    shed: u64,
     errors: Vec<(u64, String)>,
     reconnects: u64,
 }
@@ -139,7 +150,9 @@ struct TraceSender<'a> {
 impl<'a> TraceSender<'a> {
     fn new(args: &'a SendArgs, trace: &'a Trace, bar: &'a ProgressBar) -> Self {
         let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
-        let number = now.as_micros() as u64 >> 1;
+        // What does not wait cannot take effect once either; 0 is no number.
+        let is_numbered = args.overload == Overload::Block;
+        let number = if is_numbered { now.as_micros() as u64 >> 1 } else { 0 };
         Self {
             args,
             trace,
@@ -178,7 +191,7 @@ impl<'a> TraceSender<'a> {
     }
 
     fn acknowledged(&self) -> u64 {
-        self.sent.accepted + self.sent.rejected
+        self.sent.accepted + self.sent.rejected + self.sent.held + self.sent.shed
     }
 
     /// Whether it is a matter of the connection, once there was one.
@@ -198,7 +211,10 @@ impl<'a> TraceSender<'a> {
             // There is room for as many as may be open.
             drop(batches.send(batch.clone()).await);
         }
-        let mut acks = ingest.positions(ReceiverStream::new(stream)).await?.into_inner();
+        let mut request = Request::new(ReceiverStream::new(stream));
+        let policy = self.args.overload.to_string().parse().expect("a policy is plain text");
+        request.metadata_mut().insert(Overload::METADATA, policy);
+        let mut acks = ingest.positions(request).await?.into_inner();
         while self.row < self.trace.len() || !self.open.is_empty() {
             let may_send = self.row < self.trace.len() && self.open.len() < WINDOW;
             tokio::select! {
@@ -269,6 +285,8 @@ impl<'a> TraceSender<'a> {
         }
         self.sent.accepted += ack.accepted;
         self.sent.rejected += ack.rejected;
+        self.sent.held += ack.held;
+        self.sent.shed += ack.shed;
         let room = 5usize.saturating_sub(self.sent.errors.len());
         let errors = ack.errors.into_iter().take(room);
         self.sent.errors.extend(errors.map(|error| (error.row, error.reason)));

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use dunlin::datasets::generate::{RoadError, RoadGraph};
-use dunlin::server::{ServeOptions, Server, TILE_ZOOM_MAX, TileServer, TlsFiles};
+use dunlin::server::{Limits, ServeOptions, Server, TILE_ZOOM_MAX, TileServer, TlsFiles};
 use dunlin::stream::Guarantee;
 use dunlin::stream::log::SyncPolicy;
 
@@ -53,6 +53,10 @@ pub(crate) struct ServeArgs {
     /// How many shards to cut the space into, once there are objects enough
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
     shards: u16,
+    /// How many reports may be in the log and not applied yet; with more, what comes waits, or what
+    /// its sender asked for happens to it
+    #[arg(long, value_name = "REPORTS", default_value_t = Limits::default().credit_records, value_parser = clap::value_parser!(u64).range(1..))]
+    credit: u64,
     /// Draw the map on roads: files of nodes (id lon lat) and of roads (id node node length)
     #[arg(long, num_args = 2, value_names = ["NODES", "ROADS"])]
     roads: Option<Vec<PathBuf>>,
@@ -140,7 +144,7 @@ impl ServeArgs {
             tokens: self.tokens.clone(),
             roads: self.roads()?,
             tiles: self.tiles(),
-            ..ServeOptions::default()
+            limits: Limits { credit_records: self.credit, ..Limits::default() },
         })
     }
 }

@@ -90,7 +90,7 @@ impl App {
             access,
             roads: options.roads.as_deref().and_then(Roads::new),
             tiles: options.tiles.clone(),
-            ingest: Ingest::new(&core),
+            ingest: Ingest::new(&core, limits.held_max),
             commands: Mutex::new((Registry::default(), producer)),
             settings: Mutex::new(settings),
             cooccurrences: Mutex::default(),
@@ -377,6 +377,7 @@ fn start_positions(
     live.epoch_ms = options.epoch_ms;
     live.guarantee = storage.guarantee;
     live.sync = storage.sync;
+    live.credit_records = options.limits.credit_records;
     let lanes = dunlin_stream::process::Lanes::open(&*storage.log, NAME, LANES)?;
     feed.rebuild::<dunlin_query::topology::StandingOutput>(&*storage.log, lanes.output, NAME)?;
     let tally = Arc::new(Tally::default());
@@ -391,11 +392,15 @@ fn start_positions(
 
 /// A producer that no other run of the server has had.
 pub(super) fn own_producer(core: &Core) -> Producer {
+    core.producer(own_number(), 0)
+}
+
+/// The number of a producer that no other run of the server has had.
+pub(super) fn own_number() -> u64 {
     static COUNT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
     // A run starts fewer than a million of them, and no two runs start in one millisecond.
     let run = now().as_millis().unsigned_abs() << 20;
-    let number = OWN_PRODUCERS | run.wrapping_add(COUNT.fetch_add(1, Ordering::Relaxed));
-    core.producer(number, 0)
+    OWN_PRODUCERS | run.wrapping_add(COUNT.fetch_add(1, Ordering::Relaxed))
 }
 
 async fn after_epoch_of(

@@ -9,16 +9,20 @@ use std::time::Duration;
 use dunlin_index::{Plane, Space, SpaceKind, Sphere, Window};
 use dunlin_query::Question;
 use dunlin_query::topology::{
-    Located, QueryAnswer, Reader, ShardSummary, StandingText, StandingTopology, StripSummary,
-    ViewSample,
+    Located, PositionBatch, QueryAnswer, Reader, ShardSummary, StandingText, StandingTopology,
+    StripSummary, ViewSample,
 };
 use dunlin_stream::event_time::EventTimeRule;
 use dunlin_stream::log::Log;
+use dunlin_stream::overload::Policy;
 use dunlin_stream::process::{Committed, Lanes, Recovery};
 use dunlin_stream::{Key, Process, Timestamp};
 use tokio::sync::{Semaphore, oneshot};
 
-use crate::live::{AskError, Asker, JOBS_MAX, Live, LiveError, LiveOptions, Producer, locked};
+use super::app::own_number;
+use crate::live::{
+    AskError, Asker, JOBS_MAX, Live, LiveError, LiveOptions, Producer, Source, locked,
+};
 use dunlin_query::topology::StandingOutput;
 use dunlin_stream::checkpoint::Checkpoints;
 use std::sync::Arc;
@@ -101,6 +105,7 @@ type Job = Box<dyn FnOnce(&dyn Look) + Send>;
 trait Positions: Send + Sync {
     fn submit(&self, job: Job) -> Result<(), AskError>;
     fn balance(&self, shards: usize) -> Result<(), AskError>;
+    fn source(&self, name: &str, number: u64, policy: Policy) -> Option<Source<PositionBatch>>;
     fn is_running(&self) -> bool;
     fn stop(&self) -> Result<(), LiveError>;
 }
@@ -122,6 +127,10 @@ impl<S: Space> Positions for Application<S> {
 
     fn balance(&self, shards: usize) -> Result<(), AskError> {
         self.asker.steer(move |process| balance(process, shards))
+    }
+
+    fn source(&self, name: &str, number: u64, policy: Policy) -> Option<Source<PositionBatch>> {
+        locked(&self.live).as_ref().map(|live| live.source(name, number, 0, policy))
     }
 
     fn is_running(&self) -> bool {
@@ -168,6 +177,11 @@ impl Core {
     /// A producer by its number; see [`Live::producer`].
     pub(crate) fn producer(&self, number: u64, sequence: u64) -> Producer {
         self.producer.of_number(number, sequence)
+    }
+
+    /// A source by a number of its own that no producer has; none once the application has ended.
+    pub(super) fn source(&self, name: &str, policy: Policy) -> Option<Source<PositionBatch>> {
+        self.positions.source(name, own_number(), policy)
     }
 
     /// Brings the cut into shards one step nearer to so many of about one size.

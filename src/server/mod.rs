@@ -47,6 +47,7 @@ pub use connection::{TlsError, TlsFiles};
 pub use cooccurrence::CooccurrenceError;
 pub use error::ServerError;
 pub use grpc::proto;
+pub use ingest::{Overload, OverloadError};
 pub use options::{Limits, ServeOptions};
 pub use settings::SettingsError;
 pub use tiles::{TILE_ZOOM_MAX, TileError, TileServer};

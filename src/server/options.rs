@@ -51,6 +51,11 @@ pub struct ServeOptions {
 pub struct Limits {
     /// Bytes of a request.
     pub body_bytes_max: usize,
+    /// Positions in the log that were not applied yet: with more of them, what comes waits or is
+    /// dropped, as its sender says.
+    pub credit_records: u64,
+    /// Objects whose newest position waits outside the log when that is what its sender says.
+    pub held_max: usize,
     /// Standing queries.
     pub queries_max: usize,
     /// Neighbours of a query.
@@ -85,6 +90,8 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             body_bytes_max: 16 << 20,
+            credit_records: 1_000_000,
+            held_max: 1_000_000,
             queries_max: 100_000,
             k_max: 10_000,
             vertices_max: 10_000,

@@ -7,5 +7,6 @@ mod access;
 mod follow;
 mod grpc;
 mod http;
+mod overload;
 mod process;
 mod serving;

@@ -20,7 +20,7 @@ use super::proto::{Ack, EventBatch, PositionBatch, Rejection};
 use super::{Face, ended};
 use crate::server::app::{App, OWN_PRODUCERS};
 use crate::server::error::QueryError;
-use crate::server::ingest::{Intake, Numbered, Outcome, PassageIntake};
+use crate::server::ingest::{Intake, Numbered, Outcome, Overload, PassageIntake};
 
 /// Batches that wait for the log.
 const IN_FLIGHT: usize = 64;
@@ -43,13 +43,19 @@ impl Ingest for Face {
         &self,
         request: Request<Streaming<PositionBatch>>,
     ) -> Result<Response<Self::PositionsStream>, Status> {
-        self.take(request.into_inner(), send_positions)
+        let overload = overload(&request)?;
+        self.take(request.into_inner(), move |app, batch| send_positions(app, batch, overload))
     }
 
     async fn events(
         &self,
         request: Request<Streaming<EventBatch>>,
     ) -> Result<Response<Self::EventsStream>, Status> {
+        if overload(&request)? != Overload::Block {
+            return Err(Status::invalid_argument(
+                "Dunlin-Overload: passages wait: none replaces another",
+            ));
+        }
         self.take(request.into_inner(), send_events)
     }
 }
@@ -58,7 +64,7 @@ impl Face {
     fn take<B: Send + 'static>(
         &self,
         batches: Streaming<B>,
-        send: fn(&App, &B) -> Result<Sent, Status>,
+        send: impl Fn(&App, &B) -> Result<Sent, Status> + Send + 'static,
     ) -> Result<Response<ReceiverStream<Result<Ack, Status>>>, Status> {
         let too_many = |_| Status::resource_exhausted("too many streams of batches are open");
         let open = self.app.feeds.clone().try_acquire_owned().map_err(too_many)?;
@@ -115,7 +121,7 @@ async fn forward<B>(
 fn send_all<B>(
     app: &App,
     mut batches: Receiver<B>,
-    send: fn(&App, &B) -> Result<Sent, Status>,
+    send: impl Fn(&App, &B) -> Result<Sent, Status>,
     sent: &SyncSender<Sent>,
     acks: &Sender<Result<Ack, Status>>,
 ) {
@@ -149,10 +155,10 @@ fn acknowledge(waiting: &std::sync::mpsc::Receiver<Sent>, acks: &Sender<Result<A
     }
 }
 
-fn ack(sequence: u64, Outcome { accepted, rejected }: Outcome) -> Ack {
+fn ack(sequence: u64, Outcome { accepted, rejected, held, shed }: Outcome) -> Ack {
     let errors = rejected.first.into_iter();
     let errors = errors.map(|(row, reason)| Rejection { row, reason }).collect();
-    Ack { sequence, accepted, rejected: rejected.count, errors }
+    Ack { sequence, accepted, rejected: rejected.count, errors, held, shed }
 }
 
 fn numbered(producer: u64, sequence: u64) -> Result<Option<Numbered>, Status> {
@@ -160,6 +166,15 @@ fn numbered(producer: u64, sequence: u64) -> Result<Option<Numbered>, Status> {
         return Err(Status::invalid_argument("producer below 2^63, sequence below 2^56"));
     }
     Ok((producer > 0).then_some(Numbered { producer, sequence }))
+}
+
+/// What becomes of the rows of a stream while the engine is behind.
+fn overload<B>(request: &Request<B>) -> Result<Overload, Status> {
+    let Some(value) = request.metadata().get(Overload::METADATA) else {
+        return Ok(Overload::Block);
+    };
+    let read = value.to_str().unwrap_or_default().parse::<Overload>();
+    read.map_err(|error| Status::invalid_argument(format!("{}: {error}", Overload::METADATA)))
 }
 
 /// The time of a row, if the batch has any times.
@@ -207,7 +222,7 @@ impl PositionBatch {
     }
 }
 
-fn send_positions(app: &App, batch: &PositionBatch) -> Result<Sent, Status> {
+fn send_positions(app: &App, batch: &PositionBatch, overload: Overload) -> Result<Sent, Status> {
     let PositionBatch { producer, sequence, objects, times, x, y, names, name_bytes } = batch;
     let (producer, sequence) = (*producer, *sequence);
     let names = columns(objects, names, name_bytes)?;
@@ -215,7 +230,7 @@ fn send_positions(app: &App, batch: &PositionBatch) -> Result<Sent, Status> {
     if x.len() != rows || y.len() != rows || !(times.is_empty() || times.len() == rows) {
         return Err(Status::invalid_argument("columns of a batch have one length"));
     }
-    let mut intake = Intake::new(app, numbered(producer, sequence)?);
+    let mut intake = Intake::new(app, numbered(producer, sequence)?, overload)?;
     for (row, object) in names.into_iter().enumerate() {
         let at = Coord { x: x[row], y: y[row] };
         intake.push(row as u64 + 1, object, at, time(times, row))?;

@@ -9,11 +9,11 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use super::problem::Problem;
-use super::request::{body, numbered};
+use super::request::{body, numbered, overload};
 use crate::server::app::{App, blocking};
 use crate::server::error::QueryError;
 use crate::server::ingest::{
-    Intake, Outcome, PassageIntake, read_csv, read_features, read_lines, read_passages,
+    Intake, Outcome, Overload, PassageIntake, read_csv, read_features, read_lines, read_passages,
 };
 use crate::server::json::{push_list, push_string};
 
@@ -55,9 +55,10 @@ pub(super) async fn positions(
     content: Body,
 ) -> Result<Response, Problem> {
     let (format, numbered) = (Format::of(&headers)?, numbered(&headers)?);
+    let overload = overload(&headers)?;
     let content = body(content, &app).await?;
     let outcome = blocking(move || {
-        let mut intake = Intake::new(&app, numbered);
+        let mut intake = Intake::new(&app, numbered, overload)?;
         match format {
             Format::Lines => read_lines(&content.bytes, &mut intake)?,
             Format::Csv => read_csv(&content.bytes, &mut intake)?,
@@ -65,7 +66,7 @@ pub(super) async fn positions(
         }
         intake.finish_and_wait()
     });
-    Ok(told(&outcome.await?))
+    Ok(told(&outcome.await?, overload))
 }
 
 /// Takes passages; answers when the logs of all co-occurrence queries have them.
@@ -75,6 +76,9 @@ pub(super) async fn events(
     content: Body,
 ) -> Result<Response, Problem> {
     let numbered = numbered(&headers)?;
+    if overload(&headers)? != Overload::Block {
+        return Err(Problem::of_field(Overload::HEADER, "passages wait: none replaces another"));
+    }
     let content = body(content, &app).await?;
     let outcome: Result<Outcome, QueryError> = blocking(move || {
         let mut intake = PassageIntake::new(&app, numbered);
@@ -82,15 +86,19 @@ pub(super) async fn events(
         intake.finish_and_wait()
     })
     .await;
-    Ok(told(&outcome?))
+    Ok(told(&outcome?, Overload::Block))
 }
 
-/// `{"accepted":n,"rejected":m,"errors":[{"line":3,"reason":"…"}, …]}`
-fn told(outcome: &Outcome) -> Response {
-    let Outcome { accepted, rejected } = outcome;
+/// `{"accepted":n,"rejected":m,"errors":[{"line":3,"reason":"…"}, …]}`, and `held` and `shed` for who
+/// does not wait.
+fn told(outcome: &Outcome, overload: Overload) -> Response {
+    let Outcome { accepted, rejected, held, shed } = outcome;
     let mut text = String::new();
-    write!(text, "{{\"accepted\":{accepted},\"rejected\":{},\"errors\":", rejected.count)
-        .expect("a string takes all");
+    write!(text, "{{\"accepted\":{accepted},").expect("a string takes all");
+    if overload != Overload::Block {
+        write!(text, "\"held\":{held},\"shed\":{shed},").expect("a string takes all");
+    }
+    write!(text, "\"rejected\":{},\"errors\":", rejected.count).expect("a string takes all");
     push_list(&mut text, &rejected.first, |text, (line, reason)| {
         write!(text, "{{\"line\":{line},\"reason\":").expect("a string takes all");
         push_string(text, reason);

@@ -12,7 +12,7 @@ use tokio_stream::StreamExt;
 
 use super::problem::Problem;
 use crate::server::app::{App, BODY_UNIT, OWN_PRODUCERS};
-use crate::server::ingest::Numbered;
+use crate::server::ingest::{Numbered, Overload};
 
 /// The id in a path.
 pub(super) struct Id(pub(super) String);
@@ -119,6 +119,13 @@ pub(super) fn numbered(headers: &HeaderMap) -> Result<Option<Numbered>, Problem>
             Err(Problem::of_field("Dunlin-Producer", "a request with Dunlin-Sequence has it too"))
         }
     }
+}
+
+/// What becomes of the rows while the engine is behind: header `Dunlin-Overload`.
+pub(super) fn overload(headers: &HeaderMap) -> Result<Overload, Problem> {
+    let Some(value) = headers.get(Overload::HEADER) else { return Ok(Overload::Block) };
+    let read = value.to_str().unwrap_or_default().parse::<Overload>();
+    read.map_err(|error| Problem::of_field(Overload::HEADER, error.to_string()))
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@
 
 mod csv;
 mod features;
+mod overload;
 mod passages;
 mod rejected;
 mod rows;
@@ -24,6 +25,8 @@ use dunlin_stream::{Key, Timestamp};
 
 pub(crate) use self::csv::read_csv;
 pub(crate) use features::read_features;
+pub(crate) use overload::Sources;
+pub use overload::{Overload, OverloadError};
 pub(crate) use passages::{PassageIntake, read_passages};
 pub(crate) use rejected::{Reason, Rejected};
 pub(crate) use rows::read_lines;
@@ -31,7 +34,7 @@ pub(crate) use rows::read_lines;
 use super::app::{App, own_producer};
 use super::core::{Core, SKEW_MS};
 use super::error::QueryError;
-use crate::live::{Producer, locked, now};
+use crate::live::{Producer, Sent, Source, locked, now};
 
 /// Own producers, so that many requests go in side by side.
 const POOL: usize = 8;
@@ -62,12 +65,14 @@ impl Numbered {
 pub(crate) struct Ingest {
     pool: Vec<Mutex<Producer>>,
     turn: AtomicUsize,
+    sources: Sources,
 }
 
 impl Ingest {
-    pub(super) fn new(core: &Core) -> Self {
+    /// Of `held_max` objects the newest position may wait outside the log.
+    pub(super) fn new(core: &Core, held_max: usize) -> Self {
         let pool = (0..POOL).map(|_| Mutex::new(own_producer(core))).collect();
-        Self { pool, turn: AtomicUsize::new(0) }
+        Self { pool, turn: AtomicUsize::new(0), sources: Sources::new(held_max) }
     }
 
     /// Sends a batch under a number of the pool's own.
@@ -81,14 +86,21 @@ impl Ingest {
 /// What became of the rows of a request.
 #[derive(Debug, Default)]
 pub(crate) struct Outcome {
+    /// Rows that the log has, or will have.
     pub(crate) accepted: u64,
     pub(crate) rejected: Rejected,
+    /// Rows that wait outside the log, as far as no newer one replaces them.
+    pub(crate) held: u64,
+    /// Rows that were dropped.
+    pub(crate) shed: u64,
 }
 
 /// The positions of one request.
 pub(crate) struct Intake<'a> {
     app: &'a App,
     numbered: Option<Numbered>,
+    /// Where rows go that do not wait for credit; it deals them out to the lanes itself.
+    source: Option<Source<PositionBatch>>,
     space: SpaceKind,
     now: Timestamp,
     lanes: Vec<Lane>,
@@ -105,17 +117,33 @@ struct Lane {
 }
 
 impl<'a> Intake<'a> {
-    pub(crate) fn new(app: &'a App, numbered: Option<Numbered>) -> Self {
-        let lanes = (0..app.core.lane_count()).map(|_| Lane::default()).collect();
-        Self {
+    /// # Errors
+    /// A request that is to take effect once waits for credit: rows that were held or dropped would
+    /// make what its number stands for another thing each time.
+    pub(crate) fn new(
+        app: &'a App,
+        numbered: Option<Numbered>,
+        overload: Overload,
+    ) -> Result<Self, QueryError> {
+        let source = app.ingest.sources.of(&app.core, overload)?;
+        if source.is_some() && numbered.is_some() {
+            let detail = format!(
+                "a numbered request waits: send it without {}: {overload}",
+                Overload::HEADER
+            );
+            return Err(QueryError::Limit { field: Overload::HEADER, detail });
+        }
+        let lanes = if source.is_some() { 1 } else { app.core.lane_count() };
+        Ok(Self {
             app,
             numbered,
+            source,
             space: app.core.space(),
             now: now(),
-            lanes,
+            lanes: (0..lanes).map(|_| Lane::default()).collect(),
             sent: Vec::new(),
             outcome: Outcome::default(),
-        }
+        })
     }
 
     /// Takes row number `row`, from 1.
@@ -170,6 +198,21 @@ impl<'a> Intake<'a> {
             return Ok(());
         }
         let batch = std::mem::take(&mut lane.batch);
+        let rows = std::mem::take(&mut lane.rows) as u64;
+        lane.name_bytes = 0;
+        if let Some(source) = &self.source {
+            let other = match source.send(batch)? {
+                Sent::Appended(sent) => {
+                    self.sent.extend(sent);
+                    return Ok(());
+                }
+                Sent::Held => &mut self.outcome.held,
+                Sent::Shed => &mut self.outcome.shed,
+            };
+            *other += rows;
+            self.outcome.accepted -= rows;
+            return Ok(());
+        }
         let sent = match self.numbered {
             None => self.app.ingest.send(number, &batch)?,
             Some(numbered) => {
@@ -177,7 +220,6 @@ impl<'a> Intake<'a> {
                 self.app.core.producer(producer, sequence).send(number, &batch)?
             }
         };
-        (lane.rows, lane.name_bytes) = (0, 0);
         lane.chunks += 1;
         self.sent.push(sent);
         Ok(())

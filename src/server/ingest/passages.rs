@@ -11,7 +11,7 @@ use dunlin_stream::log::Pending;
 use serde::Deserialize;
 
 use super::rows::{Time, lines, words};
-use super::{Numbered, Outcome, Reason, Rejected, check_name, check_time};
+use super::{Numbered, Outcome, Reason, check_name, check_time};
 use crate::live::now;
 use crate::server::app::{App, OWN_PRODUCERS};
 use crate::server::error::QueryError;
@@ -52,7 +52,7 @@ impl<'a> PassageIntake<'a> {
             name_bytes: 0,
             chunks: 0,
             sent: Vec::new(),
-            outcome: Outcome { accepted: 0, rejected: Rejected::default() },
+            outcome: Outcome::default(),
         }
     }
 
