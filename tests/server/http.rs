@@ -88,6 +88,26 @@ fn a_numbered_request_takes_effect_once() -> Result<()> {
 }
 
 #[test]
+fn a_numbered_request_may_be_as_large_as_any() -> Result<()> {
+    let (server, client) = start()?;
+    const ROWS: usize = 2_400_000;
+    let body = "object,lon,lat\n".to_owned() + &"a,1,2\n".repeat(ROWS);
+    for (producer, sequence) in [("5", "1"), ("5", "2")] {
+        let headers = [
+            ("content-type", "text/csv"),
+            ("dunlin-producer", producer),
+            ("dunlin-sequence", sequence),
+        ];
+        let taken = client.post_as("/v1/positions", &headers, &body)?.json()?;
+        assert_eq!(taken["accepted"], ROWS);
+    }
+    until(|| Ok(client.get("/v1/state")?.json()?["records"]["applied"] == 2 * ROWS))?;
+    assert_eq!(client.get("/v1/state")?.json()?["records"]["duplicate"], 0);
+    server.stop()?;
+    Ok(())
+}
+
+#[test]
 fn queries_come_are_listed_and_go() -> Result<()> {
     let (server, client) = start()?;
     client.report(&[("a", 1.0, 0.0), ("b", 2.0, 0.0), ("c", 3.0, 0.0)])?;

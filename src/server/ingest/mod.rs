@@ -40,6 +40,8 @@ use crate::live::{Producer, Sent, Source, locked, now};
 const POOL: usize = 8;
 /// A batch goes on its way when it has so many rows or bytes of names.
 const ROWS_MAX: usize = 8_192;
+/// Of a numbered request: its batches are fewer than its number has room for, whatever a body holds.
+const NUMBERED_ROWS_MAX: usize = 16_384;
 const NAME_BYTES_MAX: usize = 256 << 10;
 /// Batches of one request and lane: the last byte of their number.
 const CHUNKS_BITS: u32 = 8;
@@ -55,9 +57,18 @@ impl Numbered {
     /// The greatest number of a request.
     pub(crate) const SEQUENCE_MAX: u64 = (1 << (64 - CHUNKS_BITS)) - 1;
 
-    /// The number of a batch of the request.
-    fn of_chunk(self, chunk: u64) -> (u64, u64) {
-        (self.producer, self.sequence << CHUNKS_BITS | chunk)
+    /// The number of a batch of the request, at one lane.
+    ///
+    /// # Errors
+    /// A request of so many batches that one would have the number of another request's, and be taken
+    /// for it.
+    fn of_chunk(self, chunk: u64) -> Result<(u64, u64), QueryError> {
+        if chunk >> CHUNKS_BITS > 0 {
+            let detail = "a numbered request has too many rows, of which the first were taken; send \
+                          it in parts, each under a number of its own";
+            return Err(QueryError::Limit { field: "Dunlin-Sequence", detail: detail.to_owned() });
+        }
+        Ok((self.producer, self.sequence << CHUNKS_BITS | chunk))
     }
 }
 
@@ -186,7 +197,7 @@ impl<'a> Intake<'a> {
         lane.rows += 1;
         lane.name_bytes += object.len();
         self.outcome.accepted += 1;
-        if lane.rows >= ROWS_MAX || lane.name_bytes >= NAME_BYTES_MAX {
+        if lane.rows >= rows_max(self.numbered) || lane.name_bytes >= NAME_BYTES_MAX {
             self.send(number)?;
         }
         Ok(())
@@ -216,7 +227,7 @@ impl<'a> Intake<'a> {
         let sent = match self.numbered {
             None => self.app.ingest.send(number, &batch)?,
             Some(numbered) => {
-                let (producer, sequence) = numbered.of_chunk(lane.chunks);
+                let (producer, sequence) = numbered.of_chunk(lane.chunks)?;
                 self.app.core.producer(producer, sequence).send(number, &batch)?
             }
         };
@@ -242,6 +253,10 @@ impl<'a> Intake<'a> {
     }
 }
 
+fn rows_max(numbered: Option<Numbered>) -> usize {
+    if numbered.is_some() { NUMBERED_ROWS_MAX } else { ROWS_MAX }
+}
+
 fn check_name(name: &str, bytes_max: usize) -> Result<(), Reason> {
     match name.len() {
         0 => Err(Reason::NoName),
@@ -255,4 +270,17 @@ fn check_time(time: Timestamp, now: Timestamp) -> Result<Timestamp, Reason> {
         return Err(Reason::Future);
     }
     Ok(time)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_never_has_the_number_of_another_requests() {
+        let request = |sequence| Numbered { producer: 7, sequence };
+        let last = request(1).of_chunk(255).unwrap();
+        assert!(last < request(2).of_chunk(0).unwrap());
+        assert!(matches!(request(1).of_chunk(256), Err(QueryError::Limit { .. })));
+    }
 }

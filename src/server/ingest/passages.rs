@@ -19,7 +19,6 @@ use std::sync::Mutex;
 
 /// A batch has so many bytes of names at most.
 const NAME_BYTES_MAX: usize = 256 << 10;
-const ROWS_MAX: usize = 4_096;
 
 #[derive(Deserialize)]
 struct Line<'a> {
@@ -70,7 +69,9 @@ impl<'a> PassageIntake<'a> {
                 self.batch.push(time, stream, object);
                 self.name_bytes += stream.len() + object.len();
                 self.outcome.accepted += 1;
-                if self.batch.rows() >= ROWS_MAX || self.name_bytes >= NAME_BYTES_MAX {
+                if self.batch.rows() >= super::rows_max(self.numbered)
+                    || self.name_bytes >= NAME_BYTES_MAX
+                {
                     self.send()?;
                 }
             }
@@ -88,7 +89,7 @@ impl<'a> PassageIntake<'a> {
         let chunk = self.chunks;
         self.chunks += 1;
         match self.numbered {
-            Some(numbered) => self.send_as(numbered.of_chunk(chunk), &batch),
+            Some(numbered) => self.send_as(numbered.of_chunk(chunk)?, &batch),
             None => {
                 // One number after the other goes in, so none is taken for a repetition.
                 let mut own = super::locked(own_number());
