@@ -17,6 +17,7 @@ use dunlin::datasets::Trace;
 use dunlin::server::Overload;
 use dunlin::server::proto::ingest_client::IngestClient;
 use dunlin::server::proto::{Ack, PositionBatch};
+use dunlin::stream::Timestamp;
 use indicatif::ProgressBar;
 use tokio::sync::mpsc::{Sender, channel};
 use tokio::time::{Instant, sleep, sleep_until};
@@ -38,6 +39,8 @@ const ROWS: usize = 2_000;
 const WINDOW: usize = 64;
 /// Rows that are due within so long go together.
 const GATHER: Duration = Duration::from_millis(20);
+/// With a number of one's own: rows of so many milliseconds of the trace go together, at any speed.
+const TOGETHER_MS: i64 = 1_000;
 /// Between two tries to connect, and how long it is tried.
 const AGAIN: Duration = Duration::from_millis(250);
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -60,7 +63,8 @@ pub(crate) struct SendArgs {
     /// object waits; shed:PERCENT, they are dropped while so much of the server's credit is in use
     #[arg(long, value_name = "POLICY", default_value_t)]
     overload: Overload,
-    /// A number of one's own: the same file sent again under it takes effect once
+    /// A number of one's own: the same file sent again under it takes effect once, at any speed and
+    /// however far it came the first time
     #[arg(long, value_name = "NUMBER", conflicts_with = "overload", value_parser = clap::value_parser!(u64).range(1..1 << 63))]
     producer: Option<u64>,
 }
@@ -217,22 +221,38 @@ impl<'a> TraceSender<'a> {
         let mut acks = ingest.positions(request).await?.into_inner();
         while self.row < self.trace.len() || !self.open.is_empty() {
             let may_send = self.row < self.trace.len() && self.open.len() < WINDOW;
+            let due = if may_send { self.due() } else { self.begin };
             tokio::select! {
                 biased;
                 ack = next(&mut acks) => self.take(ack?),
-                () = sleep_until(self.due()), if may_send => self.send(&batches).await?,
+                () = sleep_until(due), if may_send => self.send(&batches).await?,
             }
         }
         Ok(())
     }
 
-    /// When the next row is due.
+    /// When the next batch is due: with its first row, or, if it is cut already, with its last.
     fn due(&self) -> Instant {
-        let Some(time) = self.trace.times.get(self.row) else { return self.begin };
-        match self.args.speed {
-            Speed::Max => self.begin,
-            Speed::Times(_) => self.begin + self.elapsed_at(time.as_millis()),
+        let row = if self.args.producer.is_some() { self.end_of_batch() - 1 } else { self.row };
+        self.due_at(row)
+    }
+
+    fn due_at(&self, row: usize) -> Instant {
+        self.begin + self.elapsed_at(self.trace.times[row].as_millis())
+    }
+
+    /// Where the batch ends that begins with the next row. Under a number of one's own that depends
+    /// on the trace alone: whoever sends it again means the same by a batch's number, however fast.
+    fn end_of_batch(&self) -> usize {
+        let rows = &self.trace.times[self.row..self.trace.len().min(self.row + ROWS)];
+        if self.args.producer.is_some() {
+            let stretch = |time: &Timestamp| time.as_millis().div_euclid(TOGETHER_MS);
+            let first = stretch(&rows[0]);
+            return self.row + rows.iter().take_while(|time| stretch(time) == first).count();
         }
+        let now = now() + GATHER;
+        let more = (self.row + 1..self.row + rows.len()).take_while(|&row| self.due_at(row) <= now);
+        self.row + 1 + more.count()
     }
 
     /// How long after the beginning something of the trace is due.
@@ -251,9 +271,8 @@ impl<'a> TraceSender<'a> {
         batches.send(batch).await.map_err(|_| ClientError::Ended)
     }
 
-    /// The rows that are due by now, some at least.
+    /// The rows of the next batch.
     fn next_batch(&mut self) -> PositionBatch {
-        let now = now() + GATHER;
         let mut batch = PositionBatch {
             producer: self.producer,
             sequence: self.sequence,
@@ -261,11 +280,10 @@ impl<'a> TraceSender<'a> {
         };
         self.sequence += 1;
         let now_ms = self.begin_ms + self.begin.elapsed().as_millis() as i64;
-        while self.row < self.trace.len() && batch.rows() < ROWS {
-            if batch.rows() > 0 && self.due() > now {
-                break;
-            }
-            let (row, time) = (self.row, self.trace.times[self.row].as_millis());
+        let rows = self.row..self.end_of_batch();
+        self.row = rows.end;
+        for row in rows {
+            let time = self.trace.times[row].as_millis();
             batch.push(self.trace.names.name(self.trace.objects[row]), self.trace.at[row]);
             batch.times.push(match (self.args.times, self.args.speed) {
                 (Times::File, _) => time,
@@ -274,7 +292,6 @@ impl<'a> TraceSender<'a> {
                     self.begin_ms + self.elapsed_at(time).as_millis() as i64
                 }
             });
-            self.row += 1;
         }
         batch
     }

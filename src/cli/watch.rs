@@ -12,6 +12,7 @@ use dunlin::server::proto::ask_client::AskClient;
 use dunlin::server::proto::queries_client::QueriesClient;
 use dunlin::server::proto::subscribe_client::SubscribeClient;
 use dunlin::server::proto::{Answer, AskRequest, CreateRequest, QueryId, SubscribeRequest};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::client::{self, ClientError, Link, ServerArgs};
 use super::error::CliError;
@@ -89,15 +90,32 @@ pub(crate) fn run(args: &WatchArgs) -> Result<(), CliError> {
         let id = own_id();
         let mut queries = QueriesClient::new(link.clone());
         let json = args.question(Some(&id));
+        // Before the query stands, so that nothing ends this without its leaving.
+        let signals = signals().map_err(ClientError::System)?;
         queries.create(CreateRequest { json }).await.map_err(ClientError::from)?;
         let watched = tokio::select! {
             watched = watch(args, &id, &link) => watched,
-            _ = tokio::signal::ctrl_c() => Ok(()),
+            () = ended(signals) => Ok(()),
         };
-        // A server that is gone has no query any more.
+        // A server that cannot be reached keeps it, and says so in its list of queries.
         drop(queries.delete(QueryId { id }).await);
         watched
     })
+}
+
+/// Listens for whoever wants the command to end: Ctrl-C, a service manager, a terminal that closes.
+fn signals() -> io::Result<[Signal; 3]> {
+    let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
+    let [a, b, c] = kinds.map(signal);
+    Ok([a?, b?, c?])
+}
+
+async fn ended([mut interrupt, mut terminate, mut hangup]: [Signal; 3]) {
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+        _ = hangup.recv() => {}
+    }
 }
 
 /// An id that nobody else has.

@@ -9,6 +9,7 @@
 //! epochs, the thread that runs them, the folder where log and checkpoints live, and figures.
 
 mod ask;
+mod clock;
 mod metrics;
 mod options;
 mod producer;
@@ -17,7 +18,6 @@ mod source;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::SystemTime;
 
 use dunlin_stream::checkpoint::{CheckpointError, Checkpoints};
 use dunlin_stream::log::{Batch, GroupWriter, LocalLog, Log, LogError, MemoryLog, WriterOptions};
@@ -25,6 +25,8 @@ use dunlin_stream::overload::{Policy, RowsOfObjects};
 use dunlin_stream::process::{Committed, Lanes, ProcessError, Recovery};
 use dunlin_stream::{OutputOf, Process, Timestamp, Topology};
 use serde::Serialize;
+
+pub(crate) use clock::now;
 
 pub use ask::{AskError, Asker, JOBS_MAX};
 pub use metrics::describe as describe_metrics;
@@ -69,14 +71,6 @@ pub struct Live<T: Topology + 'static> {
     engine: Option<JoinHandle<Result<(), LiveError>>>,
 }
 
-/// The wall clock, as the log's time.
-#[expect(clippy::disallowed_methods, reason = "the shell around the core has the clock")]
-pub(crate) fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let millis = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
-    Timestamp::from_millis(millis).unwrap_or(Timestamp::MAX)
-}
-
 impl<T: Topology + 'static> Live<T> {
     /// Starts or restarts an application. `tell` is called by the engine's thread with each epoch
     /// that was committed, and should be short.
@@ -89,7 +83,9 @@ impl<T: Topology + 'static> Live<T> {
         tell: impl FnMut(&Committed<'_, OutputOf<T>>) + Send + 'static,
     ) -> Result<(Self, Recovery), LiveError> {
         let (log, checkpoints) = stores(options)?;
-        Self::start_on(topology, log, checkpoints, options, tell)
+        let restarts = options.restarts && options.data.is_some();
+        let options = LiveOptions { restarts, ..options.clone() };
+        Self::start_on(topology, log, checkpoints, &options, tell)
     }
 
     /// As [`Live::start`], on a log and checkpoints of the caller's.
@@ -106,6 +102,7 @@ impl<T: Topology + 'static> Live<T> {
         let setup = options.setup();
         let (process, recovery) = Process::open(topology, log.clone(), checkpoints, setup)?;
         let lanes = process.lanes().clone();
+        clock::at_least(last_stamp(&*log, &lanes)?);
         let writer = Arc::new(GroupWriter::start(log.clone(), &WriterOptions::new(options.sync))?);
         let credit = Arc::new(SharedCredit::new(options.credit_records));
         let waiting = Waiting::default();
@@ -209,6 +206,17 @@ fn stores(options: &LiveOptions) -> Result<(Arc<dyn Log>, Option<Checkpoints>), 
     let log = LocalLog::open(folder.join("log"), &options.log)?;
     let checkpoints = Checkpoints::in_folder(folder.join("checkpoints").join(&options.name))?;
     Ok((Arc::new(log), Some(checkpoints)))
+}
+
+/// The greatest stamp at the end of a lane.
+fn last_stamp(log: &dyn Log, lanes: &Lanes) -> Result<Timestamp, LogError> {
+    let mut last = Timestamp::MIN;
+    for lane in lanes.read() {
+        let held = log.range(lane)?;
+        let newest = held.end.saturating_sub(1).max(held.start);
+        last = log.read(lane, newest, 0)?.iter().map(|entry| entry.stamp).fold(last, Ord::max);
+    }
+    Ok(last)
 }
 
 fn tick(lane: dunlin_stream::log::LaneId) -> Batch {

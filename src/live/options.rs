@@ -29,6 +29,9 @@ pub struct LiveOptions {
     pub credit_records: u64,
     /// Memory of the log.
     pub log: LocalOptions,
+    /// Whether the log outlives the application; if not, what was applied is let go. Without a folder
+    /// it never does.
+    pub restarts: bool,
 }
 
 impl LiveOptions {
@@ -47,6 +50,7 @@ impl LiveOptions {
             checkpoint_every: Duration::from_secs(10),
             credit_records: 1_000_000,
             log: LocalOptions::default(),
+            restarts: true,
         }
     }
 
@@ -57,6 +61,7 @@ impl LiveOptions {
             shards: self.shards.clone(),
             checkpoint_ms,
             sync: self.sync == SyncPolicy::Always,
+            restarts: self.restarts,
             ..Setup::new(&self.name, self.lanes, self.guarantee)
         }
     }

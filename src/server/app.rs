@@ -110,6 +110,13 @@ impl App {
         Ok(Arc::new(app))
     }
 
+    /// How far the answers are behind the clock, in milliseconds: as far as they were at the last
+    /// commit, or further if no other followed that.
+    pub(crate) fn lag_ms(&self) -> i64 {
+        let since = now().as_millis() - self.committed.borrow().as_millis();
+        self.tally.lag_ms.load(Ordering::Relaxed).max(since - locked(&self.settings).epoch_ms)
+    }
+
     /// Waits until the state before the start is taken up, and knows its queries then.
     pub(super) async fn recover(&self) -> Result<(), ServerError> {
         self.after_epoch_of(now()).await?;
@@ -377,6 +384,7 @@ fn start_positions(
     live.epoch_ms = options.epoch_ms;
     live.guarantee = storage.guarantee;
     live.sync = storage.sync;
+    live.restarts = storage.data.is_some();
     live.credit_records = options.limits.credit_records;
     let lanes = dunlin_stream::process::Lanes::open(&*storage.log, NAME, LANES)?;
     feed.rebuild::<dunlin_query::topology::StandingOutput>(&*storage.log, lanes.output, NAME)?;

@@ -122,6 +122,7 @@ impl Cooccurrence {
         options.epoch_ms = EPOCH_MS;
         options.guarantee = storage.guarantee;
         options.sync = storage.sync;
+        options.restarts = storage.data.is_some();
         let event_time =
             EventTimeRule { lateness_ms: LATENESS_MS, idle_ms: LATENESS_MS, skew_ms: SKEW_MS };
         let topology = CooccurrenceTopology::new(query.rule.clone(), event_time)

@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 
 use crate::Epoch;
 use crate::checkpoint::{CheckpointError, Checkpoints, FrozenCheckpoint, LanePosition};
-use crate::log::Log;
+use crate::log::{Log, LogError};
 use crate::process::{Lanes, Setup};
 
 /// Writes one checkpoint after the other.
@@ -140,23 +140,29 @@ impl Desk {
         let bytes = self.checkpoints.write(checkpoint)?;
         if let Some((epoch, positions)) = self.newest.replace(newest) {
             self.checkpoints.delete_before(epoch)?;
-            self.cut(&positions)?;
+            cut(&*self.log, &self.lanes, &positions, self.outputs_kept)?;
         }
         Ok(bytes)
     }
+}
 
-    /// Lets the log go below `positions`, and old outputs.
-    fn cut(&self, positions: &[LanePosition]) -> Result<(), CheckpointError> {
-        for (lane, position) in self.lanes.read().into_iter().zip(positions) {
-            self.log.truncate(lane, position.next)?;
-        }
-        for lane in [self.lanes.output, self.lanes.late] {
-            // The last batch says which epochs are out: it stays.
-            let end = self.log.range(lane)?.end;
-            self.log.truncate(lane, end.saturating_sub(self.outputs_kept.max(1)))?;
-        }
-        Ok(())
+/// Lets the log go below `positions`, which are those of the first lanes that are read, and old
+/// outputs.
+pub(crate) fn cut(
+    log: &dyn Log,
+    lanes: &Lanes,
+    positions: &[LanePosition],
+    outputs_kept: u64,
+) -> Result<(), LogError> {
+    for (lane, position) in lanes.read().into_iter().zip(positions) {
+        log.truncate(lane, position.next)?;
     }
+    for lane in [lanes.output, lanes.late] {
+        // The last batch says which epochs are out: it stays.
+        let end = log.range(lane)?.end;
+        log.truncate(lane, end.saturating_sub(outputs_kept.max(1)))?;
+    }
+    Ok(())
 }
 
 impl WriterThread {

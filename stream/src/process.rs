@@ -22,7 +22,7 @@ use serde::Serialize;
 use crate::checkpoint::{Checkpoint, CheckpointError, Checkpoints, FrozenCheckpoint, Unusable};
 use crate::cutter::Cutter;
 use crate::engine::{Engine, EpochResult, OutputOf, Topology};
-use crate::keeper::{Keeper, Kept};
+use crate::keeper::{self, Keeper, Kept};
 use crate::log::{Append, LaneId, Log, LogError, MemoryLog};
 use crate::outputs::{OutputError, OutputLane};
 use crate::router::RecordCounts;
@@ -62,6 +62,9 @@ pub struct Setup {
     pub sync: bool,
     /// Batches of outputs and late records that are kept when the log is cut, at least.
     pub outputs_kept: u64,
+    /// Whether the log outlives the process, so that a start must find there what it needs. If not,
+    /// what was applied is let go without any checkpoint.
+    pub restarts: bool,
 }
 
 impl Setup {
@@ -78,6 +81,7 @@ impl Setup {
             background: true,
             sync: false,
             outputs_kept: 5_000,
+            restarts: true,
         }
     }
 }
@@ -384,6 +388,7 @@ impl<T: Topology> Process<T> {
             self.speaker.say(&*self.log, ran, tell)?;
             self.unsaid = None;
             self.checkpoint(epoch);
+            self.cut()?;
             self.checkpointed = Some(end);
         }
         Ok(true)
@@ -392,7 +397,19 @@ impl<T: Topology> Process<T> {
     fn is_checkpoint_due(&mut self, end: Timestamp) -> bool {
         let last = *self.checkpointed.get_or_insert(end);
         let due = end.as_millis() - last.as_millis() >= self.setup.checkpoint_ms;
-        due && self.keeper.as_mut().is_some_and(Keeper::is_free)
+        due && self.keeper.as_mut().is_none_or(Keeper::is_free)
+    }
+
+    /// Where no checkpoint says what may go: lets go of what was applied, if no start asks for it. One
+    /// with [`Guarantee::Gap`] still asks for all commands.
+    fn cut(&self) -> Result<(), LogError> {
+        let positions = self.runner.cutter.positions();
+        let applied = match (self.setup.restarts, self.setup.guarantee) {
+            (false, _) if self.keeper.is_none() => &positions[..],
+            (true, Guarantee::Gap) => &positions[..self.lanes.input.len()],
+            _ => return Ok(()),
+        };
+        keeper::cut(&*self.log, &self.lanes, applied, self.setup.outputs_kept)
     }
 
     fn checkpoint(&mut self, epoch: Epoch) {

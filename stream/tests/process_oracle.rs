@@ -307,3 +307,29 @@ fn advancing_counts_the_epochs_that_it_ran() {
         assert_eq!(world.process.advance(|_| ()).unwrap(), epochs);
     }
 }
+
+/// Without checkpoints, what no start will ask for goes: everything, or with `Gap` all but commands.
+#[test]
+fn a_log_that_no_start_reads_stays_short() {
+    let held = |guarantee: Guarantee, restarts: bool| {
+        let mut world = World::new(guarantee, false);
+        let setup = Setup { restarts, outputs_kept: 3, ..world.setup.clone() };
+        let (mut process, _) = Process::open(WordCount, world.log.clone(), None, setup).unwrap();
+        for word in 0..200 {
+            world.act(&Act::Send(0, vec![word % WORDS.len()], 1));
+            world.act(&Act::Tick(10));
+            process.advance(|_| ()).unwrap();
+        }
+        let lanes = process.lanes().clone();
+        let held = |lane| {
+            let range = world.log.range(lane).unwrap();
+            range.end - range.start
+        };
+        [held(lanes.input[0]), held(lanes.control), held(lanes.output)]
+    };
+    let is_short = |batches: &u64| *batches < 20;
+    assert!(held(Guarantee::Precise, false).iter().all(is_short));
+    let [input, control, output] = held(Guarantee::Gap, true);
+    assert!(is_short(&input) && is_short(&output) && control >= 200, "{input} {control} {output}");
+    assert!(held(Guarantee::Precise, true).iter().all(|batches| *batches >= 200));
+}

@@ -4,10 +4,13 @@ use std::io::{BufRead, BufReader, Read};
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::serving::{Client, Follower, until};
 use anyhow::{Context, Result, ensure};
+use dunlin::stream::Timestamp;
+use dunlin::stream::log::{Append, LocalLog, LocalOptions, Log};
+use dunlin::stream::process::Lanes;
 
 const OBJECTS: usize = 40;
 const STEPS: usize = 100;
@@ -167,6 +170,31 @@ fn a_server_that_is_asked_to_end_writes_a_checkpoint_and_ends_well() -> Result<(
     Ok(())
 }
 
+/// As after a machine whose clock was an hour ahead and was then set right.
+#[test]
+fn a_log_from_the_future_does_not_stop_the_clock() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let ports = free_ports()?;
+    let mut served = serve(folder.path(), ports)?;
+    served.client.report(&[("a", 1.0, 2.0)])?;
+    terminate(&served.child)?;
+    until(|| Ok(served.child.try_wait()?.is_some()))?;
+    let log = LocalLog::open(folder.path().join("log"), &LocalOptions::default())?;
+    let lanes = Lanes::open(&log, "positions", 2)?;
+    let hour = SystemTime::now() + Duration::from_secs(3_600);
+    let millis = hour.duration_since(SystemTime::UNIX_EPOCH)?.as_millis();
+    let stamp = Timestamp::from_millis(i64::try_from(millis)?)?;
+    let tick = |lane| Append { lane, expected: None, stamp, payload: &[] };
+    log.append(&lanes.read().into_iter().map(tick).collect::<Vec<_>>())?;
+    log.sync()?;
+    drop(log);
+    let served = serve(folder.path(), ports)?;
+    served.client.register(r#"{"id":"q1","knn":{"k":1,"at":[0,0]}}"#)?;
+    served.client.report(&[("b", 0.5, 0.5)])?;
+    until(|| Ok(served.client.listed("q1")? == ["b"]))?;
+    Ok(())
+}
+
 #[test]
 fn neighbours_are_watched() -> Result<()> {
     let folder = tempfile::tempdir()?;
@@ -187,6 +215,59 @@ fn neighbours_are_watched() -> Result<()> {
     let said = String::from_utf8(nobody.stderr)?;
     assert_eq!(nobody.status.code(), Some(1), "{said}");
     ensure!(said.contains("dunlin serve"), "{said}");
+    Ok(())
+}
+
+#[test]
+fn a_watch_that_is_told_to_end_leaves_nothing_behind() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let served = serve(folder.path(), free_ports()?)?;
+    served.client.report(&[("a", 0.01, 0.0)])?;
+    let standing =
+        |count: u64| until(|| Ok(served.client.get("/v1/queries")?.json()?["total"] == count));
+    for name in ["-TERM", "-HUP", "-INT"] {
+        let mut watch = dunlin();
+        watch.args(["watch", "--near", "0,0", "--json", "--url", &served.grpc]);
+        let child = watch.stdout(Stdio::piped()).spawn()?;
+        standing(1)?;
+        Command::new("kill").args([name, &child.id().to_string()]).status()?;
+        let out = ended(child)?;
+        ensure!(out.status.success(), "{name}: {out:?}");
+        standing(0).with_context(|| format!("after {name}"))?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_file_that_is_sent_again_under_its_number_takes_effect_once() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let csv = folder.path().join("trace.csv");
+    let rows = OBJECTS * STEPS;
+    trace(&csv)?;
+    let served = serve(&folder.path().join("data"), free_ports()?)?;
+    let records = |name: &str| {
+        let state = served.client.get("/v1/state")?.json()?;
+        Ok::<_, anyhow::Error>(state["records"][name].clone())
+    };
+    let send = |speed: &str| {
+        let mut command = dunlin();
+        command.arg("send").arg(&csv).args(["--producer", "7", "--speed", speed]);
+        command.args(["--url", &served.grpc]).stderr(Stdio::piped()).spawn()
+    };
+    // Somewhere in the middle the first one ends.
+    let mut first = send("40x")?;
+    until(|| Ok(records("applied")?.as_u64() > Some(rows as u64 / 4)))?;
+    first.kill()?;
+    first.wait()?;
+    let half = records("applied")?.as_u64().context("a count")?;
+    ensure!(half < rows as u64, "it was through already");
+    for speed in ["max", "200x"] {
+        let sent = ended(send(speed)?)?;
+        ensure!(sent.status.success(), "{sent:?}");
+    }
+    until(|| Ok(records("applied")? == rows))?;
+    until(|| Ok(records("duplicate")?.as_u64() >= Some(half + rows as u64)))?;
+    assert_eq!(records("applied")?, rows);
     Ok(())
 }
 

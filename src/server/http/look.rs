@@ -60,7 +60,7 @@ pub(crate) async fn state_text(app: &App) -> Result<String, AskError> {
     let mut text = format!(
         "{{\"time\":\"{time}\",\"space\":\"{space}\",\"objects\":{objects},\"queries\":{queries},\
          \"subscribers\":{subscribers},\"lanes\":{lanes},\"lag_ms\":{},\"tiles\":",
-        app.tally.lag_ms.load(Ordering::Relaxed),
+        app.lag_ms(),
     );
     push_tiles(&mut text, app.tiles.as_ref());
     write!(text, ",\"roads\":{},\"bounds\":", app.roads.is_some()).expect("a string takes all");

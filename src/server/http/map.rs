@@ -194,7 +194,7 @@ async fn frame(app: &App, view: &View, rates: &mut Rates) -> Result<(String, Byt
     let applied = app.tally.applied.load(Ordering::Relaxed);
     let (reports, told) = last_reports(app);
     let rates = rates.next(now().as_millis(), applied, told);
-    let lag_ms = app.tally.lag_ms.load(Ordering::Relaxed);
+    let lag_ms = app.lag_ms();
     let text = as_text(&frame, rates, lag_ms, &reports);
     Ok((text, as_binary(&frame.shown, view).into()))
 }
