@@ -104,10 +104,11 @@ pub(crate) fn answer(time: Timestamp, answer: &QueryAnswer) -> String {
     out
 }
 
-/// The delta from one answer of a query to the next.
+/// The delta from one answer of a query to the next: who left, entered or changed its order, and the
+/// new distance and position of who did not and moved.
 pub(crate) fn delta(time: Timestamp, previous: &QueryAnswer, next: &QueryAnswer) -> String {
     let rows: Vec<Row<'_>> = next.objects().collect();
-    let before: Vec<&str> = previous.objects().map(|(id, ..)| id).collect();
+    let before: Vec<Row<'_>> = previous.objects().collect();
     let mut out = String::new();
     push_head(&mut out, &next.id, time);
     out.push_str(",\"changes\":");
@@ -115,12 +116,17 @@ pub(crate) fn delta(time: Timestamp, previous: &QueryAnswer, next: &QueryAnswer)
         let (kind, rank) = match change {
             Change::Leave(slot) => {
                 out.push_str("{\"leave\":");
-                push_string(out, before[slot.index()]);
+                push_string(out, before[slot.index()].0);
                 return out.push('}');
+            }
+            Change::Move(member) => {
+                out.push_str("{\"move\":{");
+                // What no key was compared for has its place in the new answer for one.
+                push_place(out, rows[member.key as usize]);
+                return out.push_str("}}");
             }
             Change::Enter(rank, _) => ("enter", *rank),
             Change::Reorder(rank, _) => ("reorder", *rank),
-            Change::Move(_) => unreachable!("no distance was compared"),
         };
         write!(out, "{{\"{kind}\":{{\"rank\":{rank},").expect("a string takes all");
         push_place(out, rows[rank]);
@@ -130,19 +136,26 @@ pub(crate) fn delta(time: Timestamp, previous: &QueryAnswer, next: &QueryAnswer)
     out
 }
 
-/// What changed between two lists; an object's slot is its place in the first, or behind it.
-fn changes(before: &[&str], after: &[Row<'_>]) -> Delta {
+/// What changed between two lists; an object's slot is its place in the first, or behind it, and its
+/// key its place in the second, or in the first where it has not moved.
+fn changes(before: &[Row<'_>], after: &[Row<'_>]) -> Delta {
     let mut places: Vec<u32> = (0..before.len() as u32).collect();
-    places.sort_unstable_by_key(|&place| before[place as usize]);
-    let member = |slot| Member { key: 0.0, slot: Slot(slot) };
-    let slot_of = |(rank, (id, ..)): (usize, &Row<'_>)| match places
-        .binary_search_by_key(id, |&place| before[place as usize])
-    {
-        Ok(found) => places[found],
-        Err(_) => (before.len() + rank) as u32,
-    };
-    let previous: Vec<Member> = (0..before.len() as u32).map(member).collect();
-    let next: Vec<Member> = after.iter().enumerate().map(slot_of).map(member).collect();
+    places.sort_unstable_by_key(|&place| before[place as usize].0);
+    let mut previous: Vec<Member> =
+        (0..before.len() as u32).map(|place| Member { key: -1.0, slot: Slot(place) }).collect();
+    let next = after.iter().enumerate().map(|(rank, row)| {
+        let key = rank as f64;
+        let found = places.binary_search_by_key(&row.0, |&place| before[place as usize].0);
+        let Ok(found) = found else {
+            return Member { key, slot: Slot((before.len() + rank) as u32) };
+        };
+        let place = places[found];
+        if before[place as usize] == *row {
+            previous[place as usize].key = key;
+        }
+        Member { key, slot: Slot(place) }
+    });
+    let next: Vec<Member> = next.collect();
     Delta::between(&previous, &next, |_| false)
 }
 
@@ -210,7 +223,28 @@ pub(crate) mod tests {
         QueryAnswer::of(number, id, rows)
     }
 
-    /// Makes one list of another by the changes of a delta.
+    /// Makes one list of objects of another by the changes of a delta, as a client does.
+    fn apply_whole(objects: &mut Vec<Value>, delta: &Value) {
+        let changes = delta["changes"].as_array().expect("changes are a list");
+        for change in changes {
+            let away = change["leave"].as_str().or(change["reorder"]["id"].as_str());
+            objects.retain(|object| object["id"].as_str() != away);
+        }
+        for change in changes {
+            if let Some(moved) = change["move"].as_object() {
+                let object = objects.iter_mut().find(|object| object["id"] == moved["id"]);
+                *object.expect("who moves is there") = moved.clone().into();
+            }
+            for kind in ["enter", "reorder"] {
+                if let Some(mut object) = change[kind].as_object().cloned() {
+                    let rank = object.remove("rank").and_then(|rank| rank.as_u64());
+                    objects.insert(rank.expect("a rank") as usize, object.into());
+                }
+            }
+        }
+    }
+
+    /// Makes one list of ids of another by the changes of a delta.
     pub(crate) fn apply(list: &mut Vec<String>, delta: &Value) {
         for change in delta["changes"].as_array().expect("changes are a list") {
             if let Some(id) = change["leave"].as_str() {
@@ -274,10 +308,25 @@ pub(crate) mod tests {
             previous in prop::sample::subsequence(vec!["a", "b", "c", "d", "e", "f"], 0..6).prop_shuffle(),
             next in prop::sample::subsequence(vec!["a", "b", "c", "d", "e", "f"], 0..6).prop_shuffle(),
         ) {
-            let text = delta(time(), &answer_of("q", 0, &previous), &answer_of("q", 0, &next));
+            let (previous_answer, next_answer) = (answer_of("q", 0, &previous), answer_of("q", 0, &next));
+            let delta: Value =
+                serde_json::from_str(&delta(time(), &previous_answer, &next_answer)).unwrap();
             let mut list: Vec<String> = previous.iter().map(|&id| id.to_owned()).collect();
-            apply(&mut list, &serde_json::from_str(&text).unwrap());
-            prop_assert_eq!(list, next);
+            apply(&mut list, &delta);
+            prop_assert_eq!(&list, &next);
+            // Distances and positions, too.
+            let objects = |said: &QueryAnswer| {
+                let said: Value = serde_json::from_str(&answer(time(), said)).unwrap();
+                said["objects"].as_array().unwrap().clone()
+            };
+            let mut whole = objects(&previous_answer);
+            apply_whole(&mut whole, &delta);
+            prop_assert_eq!(whole, objects(&next_answer));
+            let moves = delta["changes"].as_array().unwrap().iter();
+            for moved in moves.filter_map(|change| change["move"]["id"].as_str()) {
+                let places = |list: &[&str]| list.iter().position(|&id| id == moved);
+                prop_assert!(places(&previous) != places(&next), "{} did not move", moved);
+            }
         }
     }
 }

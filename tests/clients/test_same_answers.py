@@ -103,10 +103,11 @@ def apply(ids: list[str], event: dict[str, Any]) -> list[str]:
     if "objects" in event:
         return [it["id"] for it in event["objects"]]
     changes = [next(iter(change.items())) for change in event["changes"]]
-    gone = {what if kind == "leave" else what["id"] for kind, what in changes}
+    gone = {what for kind, what in changes if kind == "leave"}
+    gone |= {what["id"] for kind, what in changes if kind == "reorder"}
     ids = [id for id in ids if id not in gone]
     for kind, what in changes:
-        if kind != "leave":
+        if kind in ("enter", "reorder"):
             ids.insert(what["rank"], what["id"])
     return ids
 

@@ -22,6 +22,7 @@ from dunlin_client import (
     Enter,
     Event,
     Leave,
+    Move,
     NotFound,
     Object,
     Reorder,
@@ -56,21 +57,27 @@ def test_deltas_lead_to_the_answer(dunlin: Dunlin) -> None:
         assert delta.query == "near"
         entered = Enter(0, Object("d", (101.0, 0.0), 1.0))
         assert delta.changes == (Leave("c"), entered)
-        dunlin.send([("a", 100.5, 0), ("b", 101.5, 0)])
+        # The list stays as it is: nothing is told.
+        dunlin.send([("b", 101.5, 0)])
+        while dunlin.object("b").at != (101.5, 0.0):
+            time.sleep(0.01)
+        dunlin.send([("a", 100.5, 0)])
         seen = follow_until(events, ["a", "d", "b"])
         changes = [it for event in seen if isinstance(event, Delta) for it in event.changes]
-        assert any(isinstance(it, Reorder) for it in changes)
+        assert {type(it) for it in changes} == {Move, Reorder}
         now = dunlin.answer("near")
-        assert isinstance(now, Answer)
-        assert now.ids == ids(events)
+        assert isinstance(now, Answer) and isinstance(events.answer, Answer)
+        # Who kept its order and moved was told, too: places and distances are those of now.
+        assert now.objects == events.answer.objects
 
 
 def test_changes_are_applied_at_their_ranks() -> None:
     now = datetime.now(timezone.utc)
     a, b, c, d = (Object(id, (0.0, 0.0), 1.0) for id in "abcd")
     answer = Answer("q", now, (a, b, c))
-    delta = Delta("q", now, (Leave("b"), Enter(0, d), Reorder(1, c)))
-    assert delta.apply(answer).objects == (d, c, a)
+    nearer = Object("a", (0.5, 0.0), 0.5)
+    delta = Delta("q", now, (Leave("b"), Enter(0, d), Reorder(1, c), Move(nearer)))
+    assert delta.apply(answer).objects == (d, c, nearer)
 
 
 def test_names_with_odd_letters_arrive_whole(dunlin: Dunlin) -> None:

@@ -82,23 +82,36 @@ class Reorder:
 
 
 @dataclass(frozen=True)
+class Move:
+    """An object that keeps its order is elsewhere now, or at another distance."""
+
+    object: Object
+
+
+Change: TypeAlias = Leave | Enter | Reorder | Move
+"""One change of an answer."""
+
+
+@dataclass(frozen=True)
 class Delta:
     """What changed in an answer by the end of an epoch: first who leaves, then by rank."""
 
     query: str
     time: datetime
-    changes: tuple[Leave | Enter | Reorder, ...]
+    changes: tuple[Change, ...]
 
     def apply(self, answer: Answer) -> Answer:
         """The answer after the changes.
 
-        Ids and order are exact. Who neither enters nor changes its order keeps the place and the
-        distance that it was told with; ask `client.answer` for those of now.
+        It is exact at the end of the delta's epoch. There is no delta of an epoch that left the list
+        as it was: ask `client.answer` for the distances of now.
         """
-        gone = {it.id if isinstance(it, Leave) else it.object.id for it in self.changes}
-        objects = [it for it in answer.objects if it.id not in gone]
+        gone = {it.id for it in self.changes if isinstance(it, Leave)}
+        gone |= {it.object.id for it in self.changes if isinstance(it, Reorder)}
+        moved = {it.object.id: it.object for it in self.changes if isinstance(it, Move)}
+        objects = [moved.get(it.id, it) for it in answer.objects if it.id not in gone]
         for change in self.changes:
-            if not isinstance(change, Leave):
+            if isinstance(change, (Enter, Reorder)):
                 objects.insert(change.rank, change.object)
         return replace(answer, time=self.time, objects=tuple(objects))
 
@@ -216,12 +229,14 @@ def _object(said: Json) -> Object:
     return Object(said["id"], _point(said["at"]), said.get("distance"))
 
 
-def _change(said: Json) -> Leave | Enter | Reorder:
+def _change(said: Json) -> Change:
     [(kind, what)] = said.items()
     if kind == "leave":
         return Leave(what)
     if kind == "enter":
         return Enter(what["rank"], _object(what))
+    if kind == "move":
+        return Move(_object(what))
     return Reorder(what["rank"], _object(what))
 
 
