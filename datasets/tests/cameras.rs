@@ -233,7 +233,13 @@ fn options_without_sense_are_refused() {
     };
     assert_eq!(refused(|o| o.plates = 60), E::TooFewPlates { members: 100 });
     assert_eq!(refused(|o| o.convoy_size = 1..=3), E::ConvoySize);
-    assert_eq!(refused(|o| (o.plates, o.convoys) = (100, 0)), E::TooBusy { passages: 40_000 });
+    let E::TooBusy { passages: 40_000, possible } = refused(|o| (o.plates, o.convoys) = (100, 0))
+    else {
+        panic!("a hundred vehicles make 40 000 passages");
+    };
+    let fewer = CameraOptions { plates: 100, convoys: 0, passages: possible, ..options(20) };
+    let made = CameraTraffic::in_city(&fewer, &mut |_| ()).unwrap().len() as f64;
+    assert!((made / possible as f64 - 1.0).abs() < 0.2, "{made} of {possible}");
     assert_eq!(refused(|o| o.duration_ms = i64::MAX), E::Times);
     let many = 1_000_000_001;
     assert_eq!(refused(|o| o.passages = 1_000_000_001), E::TooManyPassages { passages: many });

@@ -103,6 +103,12 @@ pub(crate) enum UsageError {
         /// The place.
         path: std::path::PathBuf,
     },
+    /// What is written would take the place of what is read.
+    #[error("--out {} is also read: name another file", path.display())]
+    OutputIsInput {
+        /// The file.
+        path: std::path::PathBuf,
+    },
     /// Time would run out of the years that print.
     #[error("the last step would be after the year 9998: use fewer steps, or shorter ones")]
     TooLate,

@@ -179,7 +179,7 @@ pub(crate) fn run(args: &MineArgs) -> Result<(), CliError> {
 
 fn mine(args: &MineArgs, rule: &Rule, source: &Source) -> Result<(), CliError> {
     let watch = StopWatch::start();
-    let output = Output::open(&args.out)?;
+    let output = Output::beside(&args.out, args.files.iter().map(PathBuf::as_path))?;
     let (events, rejected) = read(args, source)?;
     let operator = CooccurrenceOperator::new(rule.clone(), 0, args.algorithm.miner())
         .map_err(UsageError::from)?;

@@ -14,6 +14,8 @@ use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
+use super::error::{CliError, UsageError};
+
 /// Why data cannot be written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -69,6 +71,21 @@ enum Target {
 }
 
 impl Output {
+    /// As [`Output::open`], unless it is one of the files that are read: what is written would take
+    /// its place.
+    pub(crate) fn beside<'a>(
+        path: &Path,
+        inputs: impl IntoIterator<Item = &'a Path>,
+    ) -> Result<Self, CliError> {
+        let real = |path: &Path| path.canonicalize().ok().filter(|path| path.is_file());
+        let is_input =
+            |out: PathBuf| inputs.into_iter().any(|input| real(input) == Some(out.clone()));
+        if real(path).is_some_and(is_input) {
+            return Err(UsageError::OutputIsInput { path: path.to_owned() }.into());
+        }
+        Ok(Self::open(path)?)
+    }
+
     /// Opens `path`; `-` is standard output.
     pub(crate) fn open(path: &Path) -> Result<Self, OutputError> {
         let created = |source| OutputError::Create { path: path.to_owned(), source };

@@ -126,9 +126,17 @@ fn ask<S: Space>(args: &QueryArgs, options: &ReadOptions) -> Result<(), CliError
         Some(path) => query_file::read(path, options.space)?,
         None => single.iter().cloned().collect(),
     };
-    let output = Output::open(&args.out)?;
+    let inputs = args.reading.files().chain(args.focus.queries.as_deref());
+    let output = Output::beside(&args.out, inputs)?;
     let (mut trace, rejected) = args.reading.read(options)?;
-    let state = State::of(&trace, args)?;
+    let state = match State::of(&trace, args) {
+        // Perhaps that is why there is none.
+        Err(error @ CliError::NoPositions { .. }) if rejected.total() > 0 => {
+            say(format_args!("{} read, {rejected}", counted(trace.len() as u64, "record")));
+            return Err(error);
+        }
+        state => state?,
+    };
     if let Some(Query { question, .. }) = &single {
         state.check_focus(question, &trace)?;
     }

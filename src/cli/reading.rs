@@ -1,6 +1,6 @@
 //! Reading traces: the arguments that say what and how, shared by commands.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use dunlin::datasets::{Columns, Format, ReadOptions, Rejected, Trace, read_positions};
@@ -53,6 +53,11 @@ impl ReadingArgs {
     /// The space of the trace.
     pub(crate) fn space(&self) -> SpaceKind {
         self.space.into()
+    }
+
+    /// The files, in order.
+    pub(crate) fn files(&self) -> impl Iterator<Item = &Path> {
+        self.files.iter().map(PathBuf::as_path)
     }
 
     /// How to read.

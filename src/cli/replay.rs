@@ -80,7 +80,8 @@ pub(crate) fn run(args: &ReplayArgs) -> Result<(), CliError> {
 fn replay<S: Space>(args: &ReplayArgs, options: &ReadOptions) -> Result<(), CliError> {
     let watch = StopWatch::start();
     let queries = query_file::read(&args.queries, options.space)?;
-    let output = Output::open(&args.out)?;
+    let inputs = args.reading.files().chain([args.queries.as_path()]);
+    let output = Output::beside(&args.out, inputs)?;
     let (mut trace, rejected) = args.reading.read(options)?;
     let objects = trace.names.len();
     let names = std::mem::take(&mut trace.names);

@@ -97,3 +97,19 @@ proptest! {
         }
     }
 }
+
+/// Whatever its longitude; and seen from it only the latitude counts.
+#[test]
+fn a_pole_is_one_point() {
+    let at = |x: f64, y: f64| Coord { x, y };
+    for pole in [90.0, -90.0] {
+        for (a, b) in [(0.0, 90.0), (-180.0, 12.5), (179.0, -1.0)] {
+            let probe = Sphere::probe(at(a, pole));
+            assert_eq!(Sphere::key(&probe, at(b, pole)), 0.0);
+            assert!(Sphere::window(&probe, 0.0).contains(at(b, pole)));
+            for y in [80.0, 12.25, -33.1] {
+                assert_eq!(Sphere::key(&probe, at(b, y)), Sphere::key(&probe, at(a, y)));
+            }
+        }
+    }
+}

@@ -110,7 +110,9 @@ impl Space for Sphere {
 
     #[inline]
     fn probe(at: Coord) -> SphereProbe {
-        SphereProbe { at, cos_lat: libm::cos(at.y.to_radians()) }
+        // A pole is one point, whatever its longitude: 90 degrees round to less than π / 2.
+        let is_pole = at.y.abs() == 90.0;
+        SphereProbe { at, cos_lat: if is_pole { 0.0 } else { libm::cos(at.y.to_radians()) } }
     }
 
     #[inline]

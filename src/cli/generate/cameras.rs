@@ -9,7 +9,7 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use dunlin::datasets::generate::{CameraOptions, CameraTraffic, RoadGraph};
+use dunlin::datasets::generate::{CameraOptions, CameraOptionsError, CameraTraffic, RoadGraph};
 use dunlin::stream::Timestamp;
 
 use super::share;
@@ -123,7 +123,16 @@ pub(super) fn run(args: &CamerasArgs) -> Result<(), CliError> {
     let watch = StopWatch::start();
     args.check_outputs()?;
     let options = args.options();
-    let traffic = generate(args, &options)?;
+    let traffic = match generate(args, &options) {
+        // Nobody asked for so many.
+        Err(CliError::Usage(UsageError::Cameras(CameraOptionsError::TooBusy {
+            possible, ..
+        }))) if args.passages.is_none() => {
+            say(format_args!("about {possible} passages, as many as the vehicles can make"));
+            generate(args, &CameraOptions { passages: possible, ..options.clone() })?
+        }
+        traffic => traffic?,
+    };
     write(args, &traffic)?;
     let (seconds, passages) = (watch.seconds(), traffic.len() as u64);
     let cameras = counted(args.cameras.into(), "camera");

@@ -64,19 +64,19 @@ impl<'a> Fleet<'a> {
         let (passages_per_trip, trip_ms) = trial(network, &mut draw);
         let from_ms = options.start.as_millis() - TRIP_MS[1];
         let to_ms = options.start.as_millis() + options.duration_ms;
-        let too_busy = CameraOptionsError::TooBusy { passages: options.passages };
-        if passages > 0 && (passages_per_trip == 0.0 || options.plates == 0) {
-            return Err(too_busy);
-        }
         // Trips are lost before the start, as many a minute as are made later.
         let window_ms = (to_ms - from_ms) as f64;
-        let made = passages as f64 / passages_per_trip.max(1e-9);
-        let all = made * window_ms / options.duration_ms as f64;
+        let recorded_ms = options.duration_ms as f64;
         let weight = 1.0 + BUSY_SHARE * (BUSY_TRIPS - 1.0);
-        let trips = all / (f64::from(options.plates.max(1)) * weight);
-        if trips * BUSY_TRIPS * trip_ms > DRIVING_MAX * window_ms {
-            return Err(too_busy);
+        let vehicles = f64::from(options.plates) * weight;
+        let trips_max = DRIVING_MAX * window_ms / (BUSY_TRIPS * trip_ms);
+        let possible = (trips_max * vehicles * passages_per_trip * recorded_ms / window_ms) as u64;
+        if passages > possible {
+            let possible = options.passages - passages + possible;
+            return Err(CameraOptionsError::TooBusy { passages: options.passages, possible });
         }
+        let made = passages as f64 / passages_per_trip.max(1e-9);
+        let trips = made * window_ms / recorded_ms / vehicles.max(weight);
         Ok(Self { network, plates: options.plates, from_ms, to_ms, trips, draw })
     }
 

@@ -132,10 +132,15 @@ pub enum CameraOptionsError {
         passages: u64,
     },
     /// The vehicles would have to be on the road all the time.
-    #[error("so few vehicles cannot make {passages} passages: use more plates, or fewer passages")]
+    #[error(
+        "so few vehicles cannot make {passages} passages: use more plates, or ask for {possible} \
+         passages at most"
+    )]
     TooBusy {
         /// How many passages.
         passages: u64,
+        /// How many they can make.
+        possible: u64,
     },
     /// Nothing lasts that long.
     #[error("the passages would be outside the years 0 to 9998: use another start, or less time")]
