@@ -1,5 +1,6 @@
 //! `dunlin serve`: the server, until it is told to end.
 
+use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use dunlin::datasets::generate::{RoadError, RoadGraph};
 use dunlin::server::{Limits, ServeOptions, Server, TILE_ZOOM_MAX, TileServer, TlsFiles};
 use dunlin::stream::Guarantee;
 use dunlin::stream::log::SyncPolicy;
+use tracing::level_filters::LevelFilter;
 
 use super::duration;
 use super::error::CliError;
@@ -75,6 +77,9 @@ pub(crate) struct ServeArgs {
     /// The key of the certificate, in PEM
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     tls_key: Option<PathBuf>,
+    /// What to tell on stderr of what goes wrong and on: off, error, warn, info or debug
+    #[arg(long, value_name = "LEVEL", default_value_t = LevelFilter::WARN)]
+    log: LevelFilter,
     /// Ask clients for a bearer token, one of this file
     #[arg(long, value_name = "FILE")]
     tokens: Option<PathBuf>,
@@ -149,8 +154,17 @@ impl ServeArgs {
     }
 }
 
+/// Has what the server says of itself written on stderr, a line each.
+pub(super) fn tell_of(level: LevelFilter) {
+    let lines = tracing_subscriber::fmt().with_max_level(level).with_target(false);
+    let lines = lines.with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
+    // Only a second one would fail, and there is none in a process.
+    drop(lines.try_init());
+}
+
 /// Runs the command.
 pub(crate) fn run(args: &ServeArgs) -> Result<(), CliError> {
+    tell_of(args.log);
     let server = Server::start(&args.options()?)?;
     let scheme = if args.tls_cert.is_some() { "https" } else { "http" };
     say(format_args!("map and HTTP: {scheme}://{}/", server.http()));
@@ -164,7 +178,10 @@ pub(crate) fn run(args: &ServeArgs) -> Result<(), CliError> {
         None => say(format_args!("nothing is kept when the server ends: use --data to keep it")),
     }
     server.wait(std::future::pending())?;
-    say(format_args!("stopping: the epoch ends, a checkpoint is written"));
+    match &args.data {
+        Some(_) => say(format_args!("stopping: the epoch ends, a checkpoint is written")),
+        None => say(format_args!("stopping: the epoch ends")),
+    }
     server.stop()?;
     Ok(())
 }

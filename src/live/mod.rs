@@ -23,7 +23,7 @@ use dunlin_stream::checkpoint::{CheckpointError, Checkpoints};
 use dunlin_stream::log::{Batch, GroupWriter, LocalLog, Log, LogError, MemoryLog, WriterOptions};
 use dunlin_stream::overload::{Policy, RowsOfObjects};
 use dunlin_stream::process::{Committed, Lanes, ProcessError, Recovery};
-use dunlin_stream::{OutputOf, Process, Timestamp, Topology};
+use dunlin_stream::{Kept, OutputOf, Process, Timestamp, Topology};
 use serde::Serialize;
 
 pub(crate) use clock::now;
@@ -55,6 +55,12 @@ pub enum LiveError {
     /// The system has no thread left.
     #[error("cannot start a thread: {0}")]
     Thread(#[from] io::Error),
+    /// The next start has more to take up from the log.
+    #[error(
+        "the last checkpoint was not written: {0}; what was acknowledged is in the log, see that the \
+         folder of the checkpoints can be written"
+    )]
+    NotKept(String),
     /// The engine's thread ended by a panic, which is a bug.
     #[error("the engine ended by a panic; this is a bug")]
     Panic,
@@ -116,6 +122,7 @@ impl<T: Topology + 'static> Live<T> {
             waiting: waiting.clone(),
             epoch_ms: options.epoch_ms,
             ticked: now().as_millis(),
+            failed: 0,
             figures: Figures::new(&options.name),
             tell,
         };
@@ -234,6 +241,8 @@ struct Beat<T: Topology, F> {
     epoch_ms: i64,
     /// When the last tick was.
     ticked: i64,
+    /// Checkpoints that could not be written, as far as that was said.
+    failed: u64,
     figures: Figures,
     tell: F,
 }
@@ -250,9 +259,26 @@ impl<T: Topology, F: FnMut(&Committed<'_, OutputOf<T>>)> Beat<T, F> {
         let end = Timestamp::from_millis_unchecked(self.epoch_after(now().as_millis()));
         self.advance(end)?;
         self.log.sync()?;
+        self.process.kept();
+        self.note_checkpoints();
         self.process.checkpoint_now();
         self.figures.checkpoint(&self.process, now());
-        Ok(())
+        match self.process.kept() {
+            Some(Kept { failed, error: Some(error), .. }) if *failed > self.failed => {
+                Err(LiveError::NotKept(error.clone()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Says which checkpoints could not be written.
+    fn note_checkpoints(&mut self) {
+        let Some(Kept { failed, error, .. }) = self.process.kept_so_far() else { return };
+        if *failed > self.failed {
+            let error = error.as_deref().unwrap_or_default();
+            tracing::error!(error, "a checkpoint was not written: the log grows until one is");
+            self.failed = *failed;
+        }
     }
 
     /// The first instant after the epoch of the last tick: past, if the engine is behind.
@@ -286,6 +312,7 @@ impl<T: Topology, F: FnMut(&Committed<'_, OutputOf<T>>)> Beat<T, F> {
             let counts = process.counts().since(&before);
             credit.give_back(counts.read);
             self.waiting.release(false);
+            self.note_checkpoints();
             self.figures.epoch(watch, counts, &self.process);
         }
     }

@@ -397,7 +397,9 @@ impl<T: Topology> Process<T> {
     fn is_checkpoint_due(&mut self, end: Timestamp) -> bool {
         let last = *self.checkpointed.get_or_insert(end);
         let due = end.as_millis() - last.as_millis() >= self.setup.checkpoint_ms;
-        due && self.keeper.as_mut().is_none_or(Keeper::is_free)
+        // Asked in every epoch, so that what became of the last one is known soon.
+        let is_free = self.keeper.as_mut().is_none_or(Keeper::is_free);
+        due && is_free
     }
 
     /// Where no checkpoint says what may go: lets go of what was applied, if no start asks for it. One

@@ -170,6 +170,81 @@ fn a_server_that_is_asked_to_end_writes_a_checkpoint_and_ends_well() -> Result<(
     Ok(())
 }
 
+/// Nobody who looks at the server's output misses that its state is not kept.
+#[test]
+fn a_checkpoint_that_is_not_written_is_told() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let ports = free_ports()?;
+    let mut child = dunlin()
+        .args(["serve", "--http", &ports[0].to_string(), "--grpc", &ports[1].to_string(), "--data"])
+        .arg(folder.path())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let client = Client::to(ports[0]);
+    until(|| Ok(client.get("/readyz").is_ok_and(|answer| answer.status == 200)))?;
+    client.report(&[("a", 1.0, 2.0)])?;
+    // A file where the folder of the checkpoints was.
+    let checkpoints = folder.path().join("checkpoints/positions");
+    std::fs::remove_dir_all(&checkpoints)?;
+    std::fs::write(&checkpoints, "")?;
+    terminate(&child)?;
+    until(|| Ok(child.try_wait()?.is_some()))?;
+    let out = child.wait_with_output()?;
+    let said = String::from_utf8(out.stderr)?;
+    assert_eq!(out.status.code(), Some(1), "{said}");
+    ensure!(said.contains("the last checkpoint was not written"), "{said}");
+    std::fs::remove_file(&checkpoints)?;
+    // What was acknowledged is taken up from the log.
+    let served = serve(folder.path(), ports)?;
+    assert_eq!(served.client.get("/v1/objects/a")?.json()?["at"][1], 2.0);
+    Ok(())
+}
+
+/// What goes on is said, as far as it is asked for.
+#[test]
+fn what_is_passed_over_is_told_on_stderr() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let ports = free_ports()?;
+    let served = serve(folder.path(), ports)?;
+    served.client.report(&[("a", 1.0, 2.0)])?;
+    until(|| Ok(served.client.get("/v1/objects/a")?.status == 200))?;
+    terminate(&served.child)?;
+    let mut served = served;
+    until(|| Ok(served.child.try_wait()?.is_some()))?;
+    // A whole checkpoint and one of which nothing is left.
+    let checkpoints = folder.path().join("checkpoints/positions");
+    let mut kept: Vec<_> = std::fs::read_dir(&checkpoints)?.collect::<std::io::Result<_>>()?;
+    kept.sort_by_key(std::fs::DirEntry::file_name);
+    let newest = kept.pop().context("a checkpoint")?.path();
+    for file in walk(&newest)? {
+        std::fs::write(file, "no checkpoint")?;
+    }
+    for (level, is_told) in [("warn", true), ("off", false)] {
+        let mut command = dunlin();
+        command.args(["serve", "--http", &ports[0].to_string(), "--grpc", &ports[1].to_string()]);
+        command.args(["--log", level, "--data"]).arg(folder.path()).stderr(Stdio::piped());
+        let child = command.spawn()?;
+        let client = Client::to(ports[0]);
+        until(|| Ok(client.get("/readyz").is_ok_and(|answer| answer.status == 200)))?;
+        Command::new("kill").args(["-KILL", &child.id().to_string()]).status()?;
+        let said = String::from_utf8(child.wait_with_output()?.stderr)?;
+        assert_eq!(said.contains("a checkpoint was passed over"), is_told, "{level}: {said}");
+    }
+    Ok(())
+}
+
+/// The files of a folder, or the file itself.
+fn walk(path: &Path) -> Result<Vec<std::path::PathBuf>> {
+    if path.is_file() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(path)? {
+        files.extend(walk(&entry?.path())?);
+    }
+    Ok(files)
+}
+
 /// As after a machine whose clock was an hour ahead and was then set right.
 #[test]
 fn a_log_from_the_future_does_not_stop_the_clock() -> Result<()> {

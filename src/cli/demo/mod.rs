@@ -22,6 +22,7 @@ use dunlin::server::{ServeOptions, Server, ServerError};
 use tokio::sync::mpsc::{Receiver, channel};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
+use tracing::level_filters::LevelFilter;
 
 use super::client::{self, ClientError, Link, ServerArgs};
 use super::error::CliError;
@@ -79,6 +80,7 @@ pub(crate) fn run(args: &DemoArgs) -> Result<(), CliError> {
 /// On the usual ports, or on free ones if those are taken.
 fn start(city: RoadGraph) -> Result<Server, ServerError> {
     let options = ServeOptions { roads: Some(Arc::new(city)), ..ServeOptions::default() };
+    super::serve::tell_of(LevelFilter::WARN);
     match Server::start(&options) {
         Err(ServerError::Listen { .. }) => {
             let any = SocketAddr::from(([127, 0, 0, 1], 0));
