@@ -59,6 +59,9 @@ pub(crate) struct ServeArgs {
     /// its sender asked for happens to it
     #[arg(long, value_name = "REPORTS", default_value_t = Limits::default().credit_records, value_parser = clap::value_parser!(u64).range(1..))]
     credit: u64,
+    /// How far event times may be ahead of the server's clock; rows beyond are rejected
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration::parse)]
+    skew: i64,
     /// Draw the map on roads: files of nodes (id lon lat) and of roads (id node node length)
     #[arg(long, num_args = 2, value_names = ["NODES", "ROADS"])]
     roads: Option<Vec<PathBuf>>,
@@ -149,7 +152,7 @@ impl ServeArgs {
             tokens: self.tokens.clone(),
             roads: self.roads()?,
             tiles: self.tiles(),
-            limits: Limits { credit_records: self.credit, ..Limits::default() },
+            limits: Limits { credit_records: self.credit, skew_ms: self.skew, ..Limits::default() },
         })
     }
 }

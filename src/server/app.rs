@@ -45,6 +45,8 @@ pub(crate) struct App {
     pub(crate) core: Core,
     pub(crate) ingest: Ingest,
     pub(crate) limits: Limits,
+    /// Objects that are silent for longer leave, in milliseconds.
+    pub(crate) ttl_ms: i64,
     pub(crate) roads: Option<Roads>,
     pub(crate) tiles: Option<TileServer>,
     pub(crate) tally: Arc<Tally>,
@@ -74,7 +76,7 @@ impl App {
             return Err(ServerError::TilesOnPlane);
         }
         let access = Access::open(options.tokens.as_deref())?;
-        let mut settings = Settings::new(options.space, options.epoch_ms, LANES);
+        let mut settings = Settings::new(options.space, options.epoch_ms, LANES, options.guarantee);
         if let Some(folder) = &options.data {
             settings = settings.open(folder)?;
         }
@@ -101,6 +103,7 @@ impl App {
             core,
             feed,
             limits,
+            ttl_ms: options.ttl_ms,
             tally,
             metrics,
             storage,
@@ -213,25 +216,41 @@ impl App {
         query: &CooccurrenceQuery,
         text: String,
     ) -> Result<(), QueryError> {
-        let mut settings = locked(&self.settings);
-        let stored = Stored { number: settings.next, query: text };
-        settings.next += 1;
+        // Before it begins: what is not on disk must not stand, and no number is used twice.
+        let stored = self.change_settings(|settings| {
+            let stored = Stored { number: settings.next, query: text };
+            settings.next += 1;
+            settings.cooccurrences.push(stored.clone());
+            stored
+        })?;
+        let number = stored.number;
         // Whoever resumes from a query that had the id before begins anew.
         let after = Tag::behind(cooccurrence::epoch_before(now()));
         self.feed.hub().open(&query.id, TopicKind::Reports, after);
-        let begun = Cooccurrence::start(query, stored.clone(), &self.storage, &self.feed)?;
-        settings.cooccurrences.push(stored);
-        self.save(&settings)?;
-        drop(settings);
+        let begun = Cooccurrence::start(query, stored, (&self.storage, &self.limits), &self.feed);
+        let begun = begun.inspect_err(|_| {
+            self.feed.hub().close(&query.id);
+            let forgotten = self.change_settings(|settings| {
+                settings.cooccurrences.retain(|it| it.number != number);
+            });
+            if let Err(error) = forgotten {
+                tracing::error!(%error, query = query.id, "a query that did not begin stands on disk");
+            }
+        })?;
         locked(&self.cooccurrences).push(Arc::new(begun));
         Ok(())
     }
 
-    fn save(&self, settings: &Settings) -> Result<(), QueryError> {
-        match &self.storage.data {
-            Some(folder) => Ok(settings.save(folder)?),
-            None => Ok(()),
+    /// Changes the settings, on disk first.
+    fn change_settings<R>(&self, change: impl FnOnce(&mut Settings) -> R) -> Result<R, QueryError> {
+        let mut settings = locked(&self.settings);
+        let mut changed = settings.clone();
+        let told = change(&mut changed);
+        if let Some(folder) = &self.storage.data {
+            changed.save(folder)?;
         }
+        *settings = changed;
+        Ok(told)
     }
 
     /// Starts the co-occurrence queries that stood.
@@ -251,7 +270,8 @@ impl App {
                 &query.id,
             )?;
             self.feed.hub().open(&query.id, TopicKind::Reports, Tag::START);
-            let begun = Cooccurrence::start(&query, stored.clone(), &self.storage, &self.feed)?;
+            let kept = (&self.storage, &self.limits);
+            let begun = Cooccurrence::start(&query, stored.clone(), kept, &self.feed)?;
             locked(&self.cooccurrences).push(Arc::new(begun));
         }
         Ok(())
@@ -278,6 +298,11 @@ impl App {
             }
             QueryKind::Cooccurrence => blocking(move || app.end_cooccurrence(&of_query)).await,
         };
+        if removed.is_err() && kind == QueryKind::Cooccurrence {
+            // It goes on.
+            locked(&self.commands).0.settle(&id);
+            return removed;
+        }
         self.feed.hub().close(&id);
         locked(&self.commands).0.forget(&id);
         removed
@@ -290,17 +315,14 @@ impl App {
     }
 
     fn end_cooccurrence(&self, id: &str) -> Result<(), QueryError> {
-        let mut running = locked(&self.cooccurrences);
-        let Some(place) = running.iter().position(|it| it.id == id) else { return Ok(()) };
-        let ended = running.swap_remove(place);
-        drop(running);
-        let mut settings = locked(&self.settings);
-        settings.cooccurrences.retain(|it| it.number != ended.stored.number);
-        self.save(&settings)?;
-        drop(settings);
-        // Whoever sends events to it at this moment ends it when done.
-        if let Some(ended) = Arc::into_inner(ended) {
-            ended.remove(&*self.storage.log)?;
+        let found = locked(&self.cooccurrences).iter().find(|it| it.id == id).cloned();
+        let Some(ended) = found else { return Ok(()) };
+        let number = ended.stored.number;
+        self.change_settings(|settings| settings.cooccurrences.retain(|it| it.number != number))?;
+        locked(&self.cooccurrences).retain(|it| it.stored.number != number);
+        // It does not stand any more, whatever becomes of what is left of it.
+        if let Err(error) = alone(ended).remove(&self.storage) {
+            tracing::error!(%error, query = id, "what a removed query has left does not go");
         }
         Ok(())
     }
@@ -391,7 +413,8 @@ fn start_positions(
     let tally = Arc::new(Tally::default());
     let (tell, committed) = feed.teller(NAME, tally.clone());
     let stores = (storage.log.clone(), storage.checkpoints(NAME)?);
-    let (core, recovery) = Core::start((options.space, options.ttl_ms), stores, &live, tell)?;
+    let (core, recovery) =
+        Core::start((options.space, options.ttl_ms, options.limits.skew_ms), stores, &live, tell)?;
     for unusable in recovery.unusable {
         tracing::warn!(epoch = unusable.epoch.0, error = %unusable.error, "a checkpoint was passed over");
     }
@@ -409,6 +432,17 @@ pub(super) fn own_number() -> u64 {
     // A run starts fewer than a million of them, and no two runs start in one millisecond.
     let run = now().as_millis().unsigned_abs() << 20;
     OWN_PRODUCERS | run.wrapping_add(COUNT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// Waits until nobody else holds it: whoever sends events to it at this moment is done soon.
+fn alone<T>(mut shared: Arc<T>) -> T {
+    loop {
+        match Arc::try_unwrap(shared) {
+            Ok(alone) => return alone,
+            Err(still) => shared = still,
+        }
+        std::thread::park_timeout(std::time::Duration::from_millis(1));
+    }
 }
 
 async fn after_epoch_of(

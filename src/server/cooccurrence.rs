@@ -1,12 +1,12 @@
 //! Co-occurrence queries: each an application of its own on the server's log.
 //!
 //! ```text
-//! {"id":"c1","cooccurrence":{"xi":"60s","tau":"30m","theta":3}}
+//! {"id":"c1","cooccurrence":{"xi":"60s","tau":"30m","theta":3,"lateness":"5s"}}
 //! POST /v1/events ─> every application's lanes ─> its engine ─> reports ─> hub
 //! ```
 //!
-//! Reports come when no event that could change them is awaited any more: a second after the newest
-//! event, or after a second of silence.
+//! Reports come when no event that could change them is awaited any more: so long after the newest
+//! event as events may be late, a second if the query does not say, or after as much silence.
 
 use std::sync::Arc;
 
@@ -18,17 +18,19 @@ use dunlin_stream::log::{Log, LogError, Pending};
 use dunlin_stream::process::Lanes;
 use serde::Deserialize;
 
-use super::core::SKEW_MS;
 use super::feed::{Feed, Tally};
-use super::options::Storage;
+use super::options::{Limits, Storage};
 use super::settings::Stored;
 use crate::duration;
 use crate::live::{Live, LiveError, LiveOptions, SendError};
 
 /// How many of them may stand.
 pub(crate) const COOCCURRENCES_MAX: usize = 16;
-/// Events may be so late, and streams silent for so long before nobody waits for them.
+/// Events may be so late, if the query does not say; and it is the least time for which silent
+/// senders are waited for.
 const LATENESS_MS: i64 = 1_000;
+/// For longer nobody waits: what waits is in memory.
+const LATENESS_MS_MAX: i64 = 3_600_000;
 const EPOCH_MS: i64 = 100;
 const LANES: usize = 1;
 
@@ -37,6 +39,8 @@ const LANES: usize = 1;
 pub(crate) struct CooccurrenceQuery {
     pub(crate) id: String,
     pub(crate) rule: Rule,
+    /// How much later than the newest event one may come, in milliseconds.
+    pub(crate) lateness_ms: i64,
 }
 
 /// Why a text is no co-occurrence query.
@@ -57,6 +61,9 @@ pub enum CooccurrenceError {
     /// A rule that makes no sense.
     #[error("{0}")]
     Rule(#[from] RuleError),
+    /// Events could come for ever.
+    #[error("\"lateness\" is at most 1h")]
+    Lateness,
 }
 
 #[derive(Deserialize)]
@@ -73,6 +80,7 @@ struct RuleLine {
     tau: String,
     #[serde(deserialize_with = "dunlin_query::whole_number")]
     theta: u32,
+    lateness: Option<String>,
 }
 
 impl CooccurrenceError {
@@ -83,6 +91,7 @@ impl CooccurrenceError {
             Self::Span { name, .. } => Some(name),
             Self::Rule(RuleError::Span { name, .. }) => Some(name),
             Self::Rule(RuleError::Theta) => Some("theta"),
+            Self::Lateness => Some("lateness"),
             Self::Rule(_) => Some("cooccurrence"),
         }
     }
@@ -91,13 +100,21 @@ impl CooccurrenceError {
 impl CooccurrenceQuery {
     /// Reads a query from its JSON.
     pub(crate) fn from_json(text: &str) -> Result<Self, CooccurrenceError> {
-        let Line { id, cooccurrence: RuleLine { xi, tau, theta } } = serde_json::from_str(text)?;
+        let Line { id, cooccurrence } = serde_json::from_str(text)?;
+        let RuleLine { xi, tau, theta, lateness } = cooccurrence;
         let span = |name, text: &str| {
             duration::parse_span(text).map_err(|source| CooccurrenceError::Span { name, source })
         };
         let rule = Rule::new(span("xi", &xi)?, span("tau", &tau)?, theta);
         rule.check()?;
-        Ok(Self { id, rule })
+        let lateness_ms = match lateness {
+            Some(text) => span("lateness", &text)?,
+            None => LATENESS_MS,
+        };
+        if lateness_ms > LATENESS_MS_MAX {
+            return Err(CooccurrenceError::Lateness);
+        }
+        Ok(Self { id, rule, lateness_ms })
     }
 }
 
@@ -114,7 +131,7 @@ impl Cooccurrence {
     pub(super) fn start(
         query: &CooccurrenceQuery,
         stored: Stored,
-        storage: &Storage,
+        (storage, limits): (&Storage, &Limits),
         feed: &Feed,
     ) -> Result<Self, LiveError> {
         let mut options = LiveOptions::new(&name(stored.number));
@@ -123,8 +140,9 @@ impl Cooccurrence {
         options.guarantee = storage.guarantee;
         options.sync = storage.sync;
         options.restarts = storage.data.is_some();
-        let event_time =
-            EventTimeRule { lateness_ms: LATENESS_MS, idle_ms: LATENESS_MS, skew_ms: SKEW_MS };
+        let (lateness_ms, skew_ms) = (query.lateness_ms, limits.skew_ms);
+        let idle_ms = lateness_ms.max(LATENESS_MS);
+        let event_time = EventTimeRule { lateness_ms, idle_ms, skew_ms };
         let topology = CooccurrenceTopology::new(query.rule.clone(), event_time)
             .expect("the rule was checked when the query was read");
         let tally = Arc::new(Tally::default());
@@ -155,10 +173,14 @@ impl Cooccurrence {
         self.live.stop()
     }
 
-    /// Ends it for ever: its lanes are let go.
-    pub(super) fn remove(self, log: &dyn Log) -> Result<(), LiveError> {
-        let lanes = self.live.lanes().clone();
+    /// Ends it for ever: its lanes are let go, and its checkpoints.
+    pub(super) fn remove(self, storage: &Storage) -> Result<(), LiveError> {
+        let (lanes, log) = (self.live.lanes().clone(), &*storage.log);
         self.live.stop()?;
+        let name = name(self.stored.number);
+        if let Err(error) = storage.forget_checkpoints(&name) {
+            tracing::warn!(%error, name, "the checkpoints of a removed query stay");
+        }
         let outputs = [lanes.output, lanes.late];
         for lane in lanes.read().into_iter().chain(outputs) {
             log.truncate(lane, log.range(lane)?.end)?;
@@ -192,7 +214,11 @@ mod tests {
         let query = CooccurrenceQuery::from_json(text).unwrap();
         assert_eq!(
             query,
-            CooccurrenceQuery { id: "c1".to_owned(), rule: Rule::new(60_000, 1_800_000, 3) }
+            CooccurrenceQuery {
+                id: "c1".to_owned(),
+                rule: Rule::new(60_000, 1_800_000, 3),
+                lateness_ms: 1_000
+            }
         );
         for (text, word) in [
             (
@@ -208,6 +234,10 @@ mod tests {
             (r#"{"id":"c1","cooccurrence":{"xi":"60s","tau":"30m"}}"#, "theta"),
             (r#"{"id":"c1","cooccurrence":{"xi":"1s","tau":"3m","theta":2,"k":1}}"#, "unknown"),
             (r#"{"cooccurrence":{"xi":"1s","tau":"3m","theta":2}}"#, "id"),
+            (
+                r#"{"id":"c","cooccurrence":{"xi":"1s","tau":"3m","theta":2,"lateness":"2h"}}"#,
+                "at most 1h",
+            ),
         ] {
             let message = CooccurrenceQuery::from_json(text).unwrap_err().to_string();
             assert!(message.contains(word), "{text}: {message}");

@@ -27,8 +27,6 @@ use dunlin_query::topology::StandingOutput;
 use dunlin_stream::checkpoint::Checkpoints;
 use std::sync::Arc;
 
-/// Event times may be so far ahead of the server's clock, in milliseconds.
-pub(crate) const SKEW_MS: i64 = 60_000;
 /// Fewer objects are not worth a second shard.
 const SHARDED_FROM: usize = 1_000;
 /// Who asks waits so long for a turn.
@@ -155,14 +153,18 @@ pub(crate) struct Core {
 impl Core {
     /// Starts the application on a log.
     pub(super) fn start(
-        (space, ttl_ms): (SpaceKind, i64),
+        (space, ttl_ms, skew_ms): (SpaceKind, i64, i64),
         (log, checkpoints): (Arc<dyn Log>, Option<Checkpoints>),
         options: &LiveOptions,
         tell: impl FnMut(&Committed<'_, StandingOutput>) + Send + 'static,
     ) -> Result<(Self, Recovery), LiveError> {
         match space {
-            SpaceKind::Sphere => start::<Sphere>(ttl_ms, (log, checkpoints), options, tell),
-            SpaceKind::Plane => start::<Plane>(ttl_ms, (log, checkpoints), options, tell),
+            SpaceKind::Sphere => {
+                start::<Sphere>((ttl_ms, skew_ms), (log, checkpoints), options, tell)
+            }
+            SpaceKind::Plane => {
+                start::<Plane>((ttl_ms, skew_ms), (log, checkpoints), options, tell)
+            }
         }
     }
 
@@ -235,7 +237,7 @@ fn balance<S: Space>(process: &mut Process<StandingTopology<S>>, wanted: usize) 
 }
 
 fn start<S: Space>(
-    ttl_ms: i64,
+    (ttl_ms, skew_ms): (i64, i64),
     (log, checkpoints): (Arc<dyn Log>, Option<Checkpoints>),
     options: &LiveOptions,
     tell: impl FnMut(&Committed<'_, StandingOutput>) + Send + 'static,
@@ -243,7 +245,7 @@ fn start<S: Space>(
     let lanes = u32::try_from(options.lanes).expect("a few lanes");
     let topology = StandingTopology::<S>::new(lanes)
         .with_ttl_ms(ttl_ms)
-        .with_event_time(EventTimeRule { skew_ms: SKEW_MS, ..EventTimeRule::ANY });
+        .with_event_time(EventTimeRule { skew_ms, ..EventTimeRule::ANY });
     let (live, recovery) = Live::start_on(topology, log, checkpoints, options, tell)?;
     let core = Core {
         space: S::KIND,

@@ -56,6 +56,8 @@ pub struct Limits {
     pub credit_records: u64,
     /// Objects whose newest position waits outside the log when that is what its sender says.
     pub held_max: usize,
+    /// How far event times may be ahead of the server's clock, in milliseconds.
+    pub skew_ms: i64,
     /// Standing queries.
     pub queries_max: usize,
     /// Neighbours of a query.
@@ -92,6 +94,7 @@ impl Default for Limits {
             body_bytes_max: 16 << 20,
             credit_records: 1_000_000,
             held_max: 1_000_000,
+            skew_ms: 60_000,
             queries_max: 100_000,
             k_max: 10_000,
             vertices_max: 10_000,
@@ -155,5 +158,11 @@ impl Storage {
     pub(super) fn checkpoints(&self, name: &str) -> Result<Option<Checkpoints>, CheckpointError> {
         let folder = self.data.as_ref().map(|data| data.join("checkpoints").join(name));
         folder.map(Checkpoints::in_folder).transpose()
+    }
+
+    /// Deletes the checkpoints of an application that has ended for ever.
+    pub(super) fn forget_checkpoints(&self, name: &str) -> std::io::Result<()> {
+        let Some(data) = &self.data else { return Ok(()) };
+        std::fs::remove_dir_all(data.join("checkpoints").join(name))
     }
 }

@@ -3,11 +3,13 @@
 //!
 //! One small JSON file, `dunlin.json`, written whole and atomically.
 
+use std::fmt;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use dunlin_index::SpaceKind;
+use dunlin_stream::Guarantee;
 use serde::{Deserialize, Serialize};
 
 const FILE: &str = "dunlin.json";
@@ -19,6 +21,9 @@ pub(crate) struct Settings {
     pub(crate) space: SpaceName,
     pub(crate) epoch_ms: i64,
     pub(crate) lanes: usize,
+    /// Whether starts find checkpoints; not known of folders that were begun before it was noted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) guarantee: Option<Keeping>,
     /// The number of the next co-occurrence application: no two ever share lanes.
     pub(crate) next: u64,
     pub(crate) cooccurrences: Vec<Stored>,
@@ -48,6 +53,35 @@ impl From<SpaceKind> for SpaceName {
             SpaceKind::Sphere => Self::Sphere,
             SpaceKind::Plane => Self::Plane,
         }
+    }
+}
+
+/// What a start goes on from: it cannot be one thing once and the other then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Keeping {
+    /// From the log's end.
+    Gap,
+    /// From a checkpoint, and the log behind it.
+    #[serde(rename = "precise or rollback")]
+    Checkpoints,
+}
+
+impl From<Guarantee> for Keeping {
+    fn from(guarantee: Guarantee) -> Self {
+        match guarantee {
+            Guarantee::Gap => Self::Gap,
+            Guarantee::Rollback | Guarantee::Precise => Self::Checkpoints,
+        }
+    }
+}
+
+impl fmt::Display for Keeping {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Gap => "gap",
+            Self::Checkpoints => "precise or rollback",
+        })
     }
 }
 
@@ -89,8 +123,9 @@ pub enum SettingsError {
 }
 
 impl Settings {
-    pub(crate) fn new(space: SpaceKind, epoch_ms: i64, lanes: usize) -> Self {
-        Self { space: space.into(), epoch_ms, lanes, next: 0, cooccurrences: Vec::new() }
+    pub(crate) fn new(space: SpaceKind, epoch_ms: i64, lanes: usize, guarantee: Guarantee) -> Self {
+        let (space, guarantee) = (space.into(), Some(guarantee.into()));
+        Self { space, epoch_ms, lanes, guarantee, next: 0, cooccurrences: Vec::new() }
     }
 
     /// The settings of a folder, which must fit these; these if the folder is new.
@@ -111,6 +146,7 @@ impl Settings {
             ("--space", format!("{:?}", there.space), format!("{:?}", self.space)),
             ("--epoch", format!("{}ms", there.epoch_ms), format!("{}ms", self.epoch_ms)),
             ("lanes", there.lanes.to_string(), self.lanes.to_string()),
+            ("--guarantee", keeping(there.guarantee.or(self.guarantee)), keeping(self.guarantee)),
         ] {
             if before != wanted {
                 let (there, here) = (before.to_lowercase(), wanted.to_lowercase());
@@ -135,6 +171,10 @@ impl Settings {
     }
 }
 
+fn keeping(guarantee: Option<Keeping>) -> String {
+    guarantee.map(|it| it.to_string()).unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -142,17 +182,29 @@ mod tests {
     #[test]
     fn what_was_saved_is_there_and_may_not_change() {
         let folder = tempfile::tempdir().unwrap();
-        let new = || Settings::new(SpaceKind::Sphere, 20, 2);
+        let new = || Settings::new(SpaceKind::Sphere, 20, 2, Guarantee::Precise);
         let mut settings = new().open(&folder.path().join("deep")).unwrap();
         settings.next = 3;
         settings.cooccurrences.push(Stored { number: 2, query: "{}".to_owned() });
         settings.save(&folder.path().join("deep")).unwrap();
         assert_eq!(new().open(&folder.path().join("deep")).unwrap(), settings);
-        let other = Settings::new(SpaceKind::Plane, 20, 2);
+        let other = Settings::new(SpaceKind::Plane, 20, 2, Guarantee::Precise);
         let error = other.open(&folder.path().join("deep")).unwrap_err().to_string();
         assert!(error.contains("--space sphere") && error.contains("not plane"), "{error}");
-        let other = Settings::new(SpaceKind::Sphere, 50, 2);
+        let other = Settings::new(SpaceKind::Sphere, 50, 2, Guarantee::Precise);
         assert!(other.open(&folder.path().join("deep")).unwrap_err().to_string().contains("20ms"));
+        let other = Settings::new(SpaceKind::Sphere, 20, 2, Guarantee::Gap);
+        let error = other.open(&folder.path().join("deep")).unwrap_err().to_string();
+        assert!(
+            error.contains("--guarantee precise or rollback; use the same, not gap"),
+            "{error}"
+        );
+        let same = Settings::new(SpaceKind::Sphere, 20, 2, Guarantee::Rollback);
+        assert_eq!(same.open(&folder.path().join("deep")).unwrap(), settings);
+        // As an older one wrote it.
+        let older = Settings { guarantee: None, ..settings.clone() };
+        older.save(&folder.path().join("deep")).unwrap();
+        assert_eq!(new().open(&folder.path().join("deep")).unwrap(), older);
         fs::write(folder.path().join("deep").join(FILE), "{").unwrap();
         let error = new().open(&folder.path().join("deep")).unwrap_err().to_string();
         assert!(error.contains("does not read"), "{error}");

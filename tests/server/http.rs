@@ -2,10 +2,11 @@
 
 use crate::serving::{Client, options, start, start_with, until};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use anyhow::{Context, Result, ensure};
 use dunlin::datasets::generate::City;
-use dunlin::server::{ServeOptions, Server, TileServer};
+use dunlin::server::{Limits, ServeOptions, Server, TileServer};
 use dunlin_index::SpaceKind;
 use serde_json::{Value, json};
 
@@ -103,6 +104,27 @@ fn a_numbered_request_may_be_as_large_as_any() -> Result<()> {
     }
     until(|| Ok(client.get("/v1/state")?.json()?["records"]["applied"] == 2 * ROWS))?;
     assert_eq!(client.get("/v1/state")?.json()?["records"]["duplicate"], 0);
+    server.stop()?;
+    Ok(())
+}
+
+#[test]
+fn absurd_times_are_rejected_and_told() -> Result<()> {
+    let limits = Limits { skew_ms: 5_000, ..Limits::default() };
+    let (server, client) = start_with(&ServeOptions { ttl_ms: 60_000, limits, ..options() })?;
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_millis() as i64;
+    let line = |(object, after_s): (&str, i64)| {
+        format!("{}\n", json!({"object": object, "at": [1, 1], "time": now + after_s * 1_000}))
+    };
+    let lines = [("a", 0), ("b", -50), ("c", -70), ("d", 2), ("e", 9)].map(line).concat();
+    let taken = client.post("/v1/positions", lines)?.json()?;
+    assert_eq!((&taken["accepted"], &taken["rejected"]), (&json!(3), &json!(2)));
+    let reasons = taken["errors"].as_array().context("reasons")?;
+    let is_told = |row: usize, line: u64, words: &str| {
+        let reason = reasons[row]["reason"].as_str().unwrap_or_default();
+        reasons[row]["line"] == line && reason.contains(words)
+    };
+    assert!(is_told(0, 3, "60 s ago") && is_told(1, 5, "5 s ahead"), "{taken}");
     server.stop()?;
     Ok(())
 }
@@ -300,6 +322,87 @@ fn co_occurrences_are_reported() -> Result<()> {
         client.register(&query.replace("c1", &format!("d{number}")))?;
     }
     client.post("/v1/queries", query.replace("c1", "d17"))?.problem(429)?;
+    server.stop()?;
+    Ok(())
+}
+
+/// Sends A and B past a camera, so many seconds ago.
+fn pass(client: &Client, camera: &str, seconds: i64) -> Result<()> {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_millis() as i64;
+    let line = |object: &str| {
+        let time = now - seconds * 1_000;
+        format!("{}\n", json!({"stream": camera, "object": object, "time": time}))
+    };
+    let taken = client.post("/v1/events", line("A") + &line("B"))?.json()?;
+    assert_eq!(taken["accepted"], 2);
+    Ok(())
+}
+
+#[test]
+fn a_co_occurrence_query_says_how_late_passages_may_be() -> Result<()> {
+    let (server, client) = start()?;
+    let query = |id: &str, more: &str| {
+        format!(r#"{{"id":"{id}","cooccurrence":{{"xi":"60s","tau":"30m","theta":3{more}}}}}"#)
+    };
+    client.register(&query("strict", r#","lateness":"0s""#))?;
+    client.register(&query("patient", r#","lateness":"20s""#))?;
+    let refused = client.post("/v1/queries", query("x", r#","lateness":"2h""#))?.problem(400)?;
+    assert_eq!(refused["field"], "lateness");
+    let records = |id: &str, name: &str| {
+        let state = client.get("/v1/state")?.json()?;
+        let all = state["cooccurrences"].as_array().context("a list")?.clone();
+        let query = all.into_iter().find(|it| it["id"] == id).context("the query")?;
+        Ok::<_, anyhow::Error>(query["records"][name].clone())
+    };
+    pass(&client, "c1", 0)?;
+    pass(&client, "c2", 0)?;
+    until(|| Ok(records("strict", "applied")? == 4 && records("patient", "applied")? == 4))?;
+    pass(&client, "c3", 10)?;
+    // A later passage ends the wait.
+    pass(&client, "c4", -30)?;
+    let reports = |id: &str| {
+        let answer = client.get(&format!("/v1/queries/{id}/answer"))?.json()?;
+        Ok::<_, anyhow::Error>(answer["reports"].as_array().map_or(0, Vec::len))
+    };
+    until(|| Ok(reports("patient")? == 1))?;
+    until(|| Ok(records("strict", "late")? == 2))?;
+    assert_eq!((reports("strict")?, records("patient", "late")?), (0, json!(0)));
+    server.stop()?;
+    Ok(())
+}
+
+#[test]
+fn a_co_occurrence_query_stands_on_disk_or_not_at_all() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let options = ServeOptions { data: Some(folder.path().to_owned()), ..options() };
+    let query = |id: &str| {
+        format!(r#"{{"id":"{id}","cooccurrence":{{"xi":"60s","tau":"30m","theta":3}}}}"#)
+    };
+    let settings = folder.path().join("dunlin.json");
+    let ids = |client: &Client| {
+        let listed = client.get("/v1/queries")?.json()?;
+        let listed = listed["queries"].as_array().context("a list")?.clone();
+        Ok::<_, anyhow::Error>(listed.iter().map(|it| it["id"].clone()).collect::<Vec<_>>())
+    };
+    let (server, client) = start_with(&options)?;
+    client.register(&query("kept"))?;
+    client.register(&query("gone"))?;
+    // A folder takes the place of the file: nothing can be renamed onto it.
+    let aside = folder.path().join("aside");
+    std::fs::rename(&settings, &aside)?;
+    std::fs::create_dir(&settings)?;
+    client.post("/v1/queries", query("refused"))?.problem(500)?;
+    client.delete("/v1/queries/kept")?.problem(500)?;
+    assert_eq!(ids(&client)?, ["kept", "gone"]);
+    std::fs::remove_dir(&settings)?;
+    std::fs::rename(&aside, &settings)?;
+    assert_eq!(client.delete("/v1/queries/gone")?.status, 204);
+    // With all that was its own.
+    let checkpoints = std::fs::read_dir(folder.path().join("checkpoints"))?.count();
+    assert_eq!(checkpoints, 2, "positions, and the query that is kept");
+    server.stop()?;
+    let (server, client) = start_with(&options)?;
+    assert_eq!(ids(&client)?, ["kept"]);
     server.stop()?;
     Ok(())
 }

@@ -32,7 +32,7 @@ pub(crate) use rejected::{Reason, Rejected};
 pub(crate) use rows::read_lines;
 
 use super::app::{App, own_producer};
-use super::core::{Core, SKEW_MS};
+use super::core::Core;
 use super::error::QueryError;
 use crate::live::{Producer, Sent, Source, locked, now};
 
@@ -187,7 +187,11 @@ impl<'a> Intake<'a> {
     ) -> Result<(Coord, Timestamp), Reason> {
         check_name(object, self.app.limits.name_bytes_max)?;
         let at = self.space.check(at).map_err(Reason::Position)?;
-        Ok((at, check_time(time.unwrap_or(self.now), self.now)?))
+        let time = check_time(time.unwrap_or(self.now), self.now, self.app.limits.skew_ms)?;
+        if self.now.as_millis() - time.as_millis() > self.app.ttl_ms {
+            return Err(Reason::Past { ttl_ms: self.app.ttl_ms });
+        }
+        Ok((at, time))
     }
 
     fn put(&mut self, object: &str, at: Coord, time: Timestamp) -> Result<(), QueryError> {
@@ -265,9 +269,9 @@ fn check_name(name: &str, bytes_max: usize) -> Result<(), Reason> {
     }
 }
 
-fn check_time(time: Timestamp, now: Timestamp) -> Result<Timestamp, Reason> {
-    if time.as_millis() - now.as_millis() > SKEW_MS {
-        return Err(Reason::Future);
+fn check_time(time: Timestamp, now: Timestamp, skew_ms: i64) -> Result<Timestamp, Reason> {
+    if time.as_millis() - now.as_millis() > skew_ms {
+        return Err(Reason::Future { skew_ms });
     }
     Ok(time)
 }

@@ -62,9 +62,9 @@ impl<'a> PassageIntake<'a> {
         (stream, object): (&str, &str),
         time: Option<Timestamp>,
     ) -> Result<(), QueryError> {
-        let max = self.app.limits.name_bytes_max;
+        let (max, skew_ms) = (self.app.limits.name_bytes_max, self.app.limits.skew_ms);
         let fit = check_name(stream, max).and_then(|()| check_name(object, max));
-        match fit.and_then(|()| check_time(time.unwrap_or(self.now), self.now)) {
+        match fit.and_then(|()| check_time(time.unwrap_or(self.now), self.now, skew_ms)) {
             Ok(time) => {
                 self.batch.push(time, stream, object);
                 self.name_bytes += stream.len() + object.len();

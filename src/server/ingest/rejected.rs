@@ -17,8 +17,14 @@ pub(crate) enum Reason {
     LongName,
     Position(PositionError),
     Time(ParseTimeError),
-    /// Its time is ahead of the server's clock.
-    Future,
+    /// Its time is too far ahead of the server's clock.
+    Future {
+        skew_ms: i64,
+    },
+    /// Its time is so far back that the object would be forgotten at once.
+    Past {
+        ttl_ms: i64,
+    },
 }
 
 impl Reason {
@@ -29,7 +35,8 @@ impl Reason {
             Self::NoName | Self::LongName => "name",
             Self::Position(_) => "position",
             Self::Time(_) => "time",
-            Self::Future => "future",
+            Self::Future { .. } => "future",
+            Self::Past { .. } => "past",
         }
     }
 }
@@ -42,8 +49,13 @@ impl fmt::Display for Reason {
             Self::LongName => f.write_str("a name is too long"),
             Self::Position(error) => error.fmt(f),
             Self::Time(error) => error.fmt(f),
-            Self::Future => {
-                f.write_str("the time is more than a minute ahead of the server's clock")
+            Self::Future { skew_ms } => {
+                let seconds = *skew_ms as f64 / 1_000.0;
+                write!(f, "the time is more than {seconds} s ahead of the server's clock")
+            }
+            Self::Past { ttl_ms } => {
+                let seconds = *ttl_ms as f64 / 1_000.0;
+                write!(f, "the time is more than {seconds} s ago: so silent, objects leave")
             }
         }
     }
