@@ -49,6 +49,7 @@ enum WhatArgs {
 #[derive(Debug, Subcommand)]
 enum MovementArgs {
     /// Everywhere alike, straight ways between the borders
+    #[command(after_help = "Example:\n  dunlin generate uniform --objects 1000 --out uniform.csv")]
     Uniform {
         #[command(flatten)]
         common: CommonArgs,
@@ -56,6 +57,7 @@ enum MovementArgs {
         roaming: RoamingArgs,
     },
     /// Crowds around centres, each object near its home
+    #[command(after_help = "Example:\n  dunlin generate clusters --clusters 8 --out crowds.csv")]
     Clusters {
         #[command(flatten)]
         common: CommonArgs,
@@ -70,6 +72,7 @@ enum MovementArgs {
         spread: f64,
     },
     /// One dense crowd that wanders through the area, others anywhere
+    #[command(after_help = "Example:\n  dunlin generate hotspot --crowd 0.5 --period 10m | head")]
     Hotspot {
         #[command(flatten)]
         common: CommonArgs,
@@ -84,6 +87,7 @@ enum MovementArgs {
         period: i64,
     },
     /// Shortest ways through a network of roads
+    #[command(after_help = "Example:\n  dunlin generate network --objects 500 --out city.csv")]
     Network {
         #[command(flatten)]
         common: CommonArgs,

@@ -102,9 +102,18 @@ mod tests {
 
     #[test]
     fn every_command_shows_an_example() {
-        for command in Cli::command().get_subcommands() {
-            let help = command.get_after_help().expect("help ends with an example").to_string();
-            assert!(help.contains(&format!("dunlin {}", command.get_name())), "{help}");
+        let all = Cli::command();
+        let (commands, mut kinds) = (all.get_subcommands(), Vec::new());
+        for command in commands {
+            let name = command.get_name();
+            let inner = command.get_subcommands();
+            kinds.extend(inner.map(|kind| (format!("{name} {}", kind.get_name()), kind)));
+            kinds.push((name.to_owned(), command));
+        }
+        assert!(kinds.len() > 10);
+        for (name, command) in kinds {
+            let help = command.get_after_help().unwrap_or_else(|| panic!("{name} has no example"));
+            assert!(help.to_string().contains(&format!("dunlin {name}")), "{name}: {help}");
         }
     }
 }

@@ -40,7 +40,7 @@ pub(crate) struct WatchArgs {
     #[arg(long)]
     json: bool,
     /// End after so many events
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
     #[command(flatten)]
     server: ServerArgs,

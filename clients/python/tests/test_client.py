@@ -176,6 +176,16 @@ def test_a_numbered_batch_takes_effect_once(dunlin: Dunlin) -> None:
     until(lambda: dunlin.object("n3").at == (3.0, 9.0))
 
 
+def test_who_does_not_wait_says_so(dunlin: Dunlin) -> None:
+    for overload in ("block", "latest", "shed", "shed:90"):
+        taken = dunlin.send(LINE, overload=overload)
+        assert taken.accepted + taken.held + taken.shed == len(LINE)
+    with pytest.raises(BadRequest, match="numbered"):
+        dunlin.send(LINE, overload="latest", producer=77)
+    with pytest.raises(BadRequest, match="PERCENT"):
+        dunlin.send(LINE, overload="never")
+
+
 def test_what_was_taken_before_an_error_is_told(server: Server) -> None:
     rows = [("t0", 0, 0), ("t1", 1, 0), ("x" * (17 << 20), 2, 0)]
     with Dunlin(server.url) as dunlin, pytest.raises(BadRequest) as failed:

@@ -1,8 +1,9 @@
-//! GeoJSON: a `FeatureCollection` of points with a property `object` and perhaps `time`.
+//! GeoJSON: points with a property `object` and perhaps `time`, as a `FeatureCollection`, as one
+//! `Feature`, or as some of either, one behind the other.
 
 use dunlin_index::Coord;
 use dunlin_stream::Timestamp;
-use geojson::{Feature, FeatureCollection, GeometryValue};
+use geojson::{Feature, GeoJson, GeometryValue};
 use serde_json::Value;
 
 use super::{Intake, Reason};
@@ -10,18 +11,32 @@ use crate::server::error::QueryError;
 
 /// Takes the features of a body; their numbers count from 1.
 pub(crate) fn read_features(body: &[u8], intake: &mut Intake<'_>) -> Result<(), QueryError> {
-    let collection: FeatureCollection =
-        serde_json::from_slice(body).map_err(|error| QueryError::Limit {
-            field: "body",
-            detail: format!("the body is no GeoJSON FeatureCollection: {error}"),
-        })?;
-    for (number, feature) in (1..).zip(&collection.features) {
+    for (number, feature) in (1..).zip(&features(body)?) {
         match report(feature) {
             Ok((object, at, time)) => intake.push(number, object, at, time)?,
             Err(reason) => intake.reject(number, &reason),
         }
     }
     Ok(())
+}
+
+fn features(body: &[u8]) -> Result<Vec<Feature>, QueryError> {
+    let wrong = |what: String| QueryError::Limit {
+        field: "body",
+        detail: format!("the body is no GeoJSON Feature or FeatureCollection: {what}"),
+    };
+    let mut features = Vec::new();
+    for part in serde_json::Deserializer::from_slice(body).into_iter::<GeoJson>() {
+        match part.map_err(|error| wrong(error.to_string()))? {
+            GeoJson::FeatureCollection(collection) => features.extend(collection.features),
+            GeoJson::Feature(feature) => features.push(feature),
+            GeoJson::Geometry(_) => return Err(wrong("a geometry has no object".to_owned())),
+        }
+    }
+    if features.is_empty() && body.trim_ascii().is_empty() {
+        return Err(wrong("there is nothing".to_owned()));
+    }
+    Ok(features)
 }
 
 fn report(feature: &Feature) -> Result<(&str, Coord, Option<Timestamp>), Reason> {
@@ -51,6 +66,24 @@ mod tests {
         let feature: Feature = serde_json::from_str(text).unwrap();
         let report = report(&feature).map_err(|reason| reason.to_string());
         report.map(|(object, at, time)| (object.to_owned(), at, time.map(Timestamp::as_millis)))
+    }
+
+    #[test]
+    fn features_come_alone_in_a_collection_or_in_lines() {
+        let feature = r#"{"type":"Feature","geometry":null,"properties":null}"#;
+        let collection = format!(r#"{{"type":"FeatureCollection","features":[{feature}]}}"#);
+        for (body, count) in [
+            (feature.to_owned(), 1),
+            (collection.clone(), 1),
+            (format!("{feature}\n{collection}\n {feature}\n"), 3),
+            (r#"{"type":"FeatureCollection","features":[]}"#.to_owned(), 0),
+        ] {
+            assert_eq!(features(body.as_bytes()).unwrap().len(), count, "{body}");
+        }
+        for body in ["", " \n", "{", "[]", r#"{"type":"Point","coordinates":[1,2]}"#] {
+            let error = features(body.as_bytes()).unwrap_err().to_string();
+            assert!(error.contains("no GeoJSON Feature"), "{body}: {error}");
+        }
     }
 
     #[test]

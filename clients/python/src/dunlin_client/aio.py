@@ -54,18 +54,19 @@ class AsyncDunlin:
         batch_rows: int = 10_000,
         producer: int | None = None,
         sequence: int = 0,
+        overload: str | None = None,
     ) -> Taken:
         """Sends positions; all are in the server's log when it returns.
 
         Rows that are no good are counted and told in `Taken`, the others are taken. With a
         `producer`, a number that is yours alone, the batches are numbered from `sequence` on: each
         takes effect once, however often it is sent, and is sent again while nobody answers. Go on
-        with `Taken.next_sequence`; a DunlinError has it in `taken`, too.
+        with `Taken.next_sequence`; a DunlinError has it in `taken`, too. What `overload` is, `Dunlin.send`
+        says.
         """
         numbers = None if producer is None else Numbers(producer, sequence)
-        return await self._send(
-            Sending("/v1/positions", position_lines(positions), batch_rows, numbers)
-        )
+        lines = position_lines(positions)
+        return await self._send(Sending("/v1/positions", lines, batch_rows, numbers, overload))
 
     async def send_events(
         self,

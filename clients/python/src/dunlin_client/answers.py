@@ -193,6 +193,10 @@ class Taken:
     """The first few of each batch that were rejected."""
     next_sequence: int | None = None
     """The number for the next batch of this producer."""
+    held: int = 0
+    """Rows that wait outside the log, as far as no newer one replaces them."""
+    shed: int = 0
+    """Rows that were dropped."""
 
 
 def whole_of(said: Json) -> Whole:

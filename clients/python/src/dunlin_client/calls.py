@@ -180,9 +180,14 @@ class Sending:
     """Rows that are sent batch by batch, and what became of those before."""
 
     def __init__(
-        self, path: str, lines: Iterator[bytes], batch_rows: int, numbers: Numbers | None
+        self,
+        path: str,
+        lines: Iterator[bytes],
+        batch_rows: int,
+        numbers: Numbers | None,
+        overload: str | None = None,
     ) -> None:
-        self._path, self._numbers = path, numbers
+        self._path, self._numbers, self._overload = path, numbers, overload
         self._batches = batches(lines, batch_rows)
         self.taken = Taken(next_sequence=numbers.sequence if numbers else None)
 
@@ -195,6 +200,8 @@ class Sending:
         """The requests; each must have been given to `add` before the next is asked for."""
         for before, content in self._batches:
             headers = {"content-type": "application/x-ndjson"}
+            if self._overload is not None:
+                headers["dunlin-overload"] = self._overload
             if self._numbers:
                 headers["dunlin-producer"] = str(self._numbers.producer)
                 headers["dunlin-sequence"] = str(self.taken.next_sequence)
@@ -208,6 +215,8 @@ class Sending:
             rejected=self.taken.rejected + batch.rejected,
             errors=self.taken.errors + batch.errors,
             next_sequence=None if number is None else number + 1,
+            held=self.taken.held + batch.held,
+            shed=self.taken.shed + batch.shed,
         )
 
 
@@ -286,6 +295,7 @@ def _taken_after(before: int) -> Callable[[Any], Taken]:
     def read(said: Any) -> Taken:
         # The server counts lines from 1, Python rows from 0.
         errors = tuple(Rejected(before + it["line"] - 1, it["reason"]) for it in said["errors"])
-        return Taken(said["accepted"], said["rejected"], errors)
+        held, shed = said.get("held", 0), said.get("shed", 0)
+        return Taken(said["accepted"], said["rejected"], errors, held=held, shed=shed)
 
     return read

@@ -57,6 +57,7 @@ class Dunlin:
         batch_rows: int = 10_000,
         producer: int | None = None,
         sequence: int = 0,
+        overload: str | None = None,
     ) -> Taken:
         """Sends positions; all are in the server's log when it returns.
 
@@ -64,9 +65,14 @@ class Dunlin:
         `producer`, a number that is yours alone, the batches are numbered from `sequence` on: each
         takes effect once, however often it is sent, and is sent again while nobody answers. Go on
         with `Taken.next_sequence`; a DunlinError has it in `taken`, too.
+
+        While the server is behind, this waits. With `overload` "latest" only the newest position of
+        each object waits, outside the log, and with "shed" or "shed:80" rows are dropped while so
+        many per cent of the server's credit are in use; `Taken` counts them. Not with a `producer`.
         """
         numbers = None if producer is None else Numbers(producer, sequence)
-        return self._send(Sending("/v1/positions", position_lines(positions), batch_rows, numbers))
+        lines = position_lines(positions)
+        return self._send(Sending("/v1/positions", lines, batch_rows, numbers, overload))
 
     def send_events(
         self,

@@ -53,14 +53,19 @@ class Inside:
 
 @dataclass(frozen=True)
 class Cooccurrence:
-    """Sets of objects seen together (within `xi`) in `theta` streams (within `tau`)."""
+    """Sets of objects seen together (within `xi`) in `theta` streams (within `tau`); passages may
+    come by `lateness` later than the newest."""
 
     xi: str
     tau: str
     theta: int
+    lateness: str | None = None
 
     def to_json(self) -> Json:
-        return {"cooccurrence": {"xi": self.xi, "tau": self.tau, "theta": self.theta}}
+        rule: Json = {"xi": self.xi, "tau": self.tau, "theta": self.theta}
+        if self.lateness is not None:
+            rule["lateness"] = self.lateness
+        return {"cooccurrence": rule}
 
 
 Question: TypeAlias = Knn | Within | Inside
@@ -104,12 +109,20 @@ def inside(area: Mapping[str, Any]) -> Inside:
     return Inside(area["geometry"] if area.get("type") == "Feature" else area)
 
 
-def cooccurrence(*, xi: str | timedelta, tau: str | timedelta, theta: int) -> Cooccurrence:
+def cooccurrence(
+    *,
+    xi: str | timedelta,
+    tau: str | timedelta,
+    theta: int,
+    lateness: str | timedelta | None = None,
+) -> Cooccurrence:
     """Sets of objects with passages within `xi` of each other in `theta` streams within `tau`.
 
-    Spans are texts as "60s" and "30m", or timedeltas of whole milliseconds.
+    A passage may come by `lateness` later than the newest, by a second if that is not given; later
+    ones are counted, and reports wait as long. Spans are texts as "60s" and "30m", or timedeltas of whole milliseconds.
     """
-    return Cooccurrence(_span(xi), _span(tau), theta)
+    late = None if lateness is None else _span(lateness)
+    return Cooccurrence(_span(xi), _span(tau), theta, late)
 
 
 def _checked(at: Point | None, object: str | None) -> Point | None:
