@@ -206,10 +206,16 @@ impl Follower {
     /// The next event; applies it to what is known.
     pub(crate) fn next_event(&mut self) -> Result<SentEvent> {
         let event = self.read_raw()?;
+        self.take(&event)?;
+        Ok(event)
+    }
+
+    /// Applies an event to what is known.
+    pub(crate) fn take(&mut self, event: &SentEvent) -> Result<()> {
         apply(&mut self.list, &event.kind, &event.data)?;
         self.last = Some(event.id.clone());
         self.events += 1;
-        Ok(event)
+        Ok(())
     }
 
     /// The next event as it comes.
