@@ -1,10 +1,12 @@
 //! Queries as they come from clients: read, and held to the server's limits.
 
+use std::borrow::Cow;
+
 use dunlin_index::SpaceKind;
 use dunlin_query::{Focus, Query, Question, QuestionError};
 use serde_json::Value;
 
-use super::cooccurrence::CooccurrenceQuery;
+use super::cooccurrence::{CooccurrenceError, CooccurrenceQuery};
 use super::error::QueryError;
 use super::options::Limits;
 
@@ -101,25 +103,36 @@ fn vertices(value: &Value) -> usize {
 
 impl QueryError {
     /// The field that is wrong, where one is.
-    pub(crate) fn field(&self) -> Option<&'static str> {
-        match self {
-            Self::Limit { field, .. } => Some(field),
-            Self::Question(QuestionError::K(_)) => Some("k"),
-            Self::Question(QuestionError::Radius(_)) => Some("radius"),
-            Self::Question(QuestionError::Position(_) | QuestionError::Focus(_)) => Some("at"),
-            Self::Question(QuestionError::Area(_)) => Some("area"),
-            Self::Cooccurrence(error) => error.field(),
-            Self::Taken => Some("id"),
-            _ => None,
-        }
+    pub(crate) fn field(&self) -> Option<Cow<'static, str>> {
+        let field = match self {
+            Self::Question(QuestionError::Json(error))
+            | Self::Cooccurrence(CooccurrenceError::Json(error)) => {
+                return named_in(&error.to_string()).map(|name| name.to_owned().into());
+            }
+            Self::Limit { field, .. } => field,
+            Self::Question(QuestionError::K(_)) => "k",
+            Self::Question(QuestionError::Radius(_)) => "radius",
+            Self::Question(QuestionError::Position(_) | QuestionError::Focus(_)) => "at",
+            Self::Question(QuestionError::Area(_)) => "area",
+            Self::Cooccurrence(error) => error.field()?,
+            Self::Taken => "id",
+            _ => return None,
+        };
+        Some(field.into())
     }
+}
+
+/// The field that serde says is missing or unknown.
+fn named_in(message: &str) -> Option<&str> {
+    let (_, name) = message.split_once(" field `")?;
+    name.split_once('`').map(|(name, _)| name)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn refused(text: &str) -> (Option<&'static str>, String) {
+    fn refused(text: &str) -> (Option<Cow<'static, str>>, String) {
         let limits = Limits { k_max: 50, vertices_max: 5, name_bytes_max: 4, ..Limits::default() };
         let error = check(text, SpaceKind::Sphere, &limits).map(drop).unwrap_err();
         (error.field(), error.to_string())
@@ -143,10 +156,13 @@ mod tests {
             (r#"{"id":"a","knn":{"k":5,"at":[0,99]}}"#.to_owned(), Some("at"), "latitude"),
             (r#"{"id":"a","within":{"radius":-1,"at":[0,9]}}"#.to_owned(), Some("radius"), "-1"),
             ("nonsense".to_owned(), None, "expected"),
+            ("{}".to_owned(), Some("id"), "missing"),
+            (r#"{"id":"a","knn":{"at":[0,0]}}"#.to_owned(), Some("k"), "missing"),
+            (r#"{"id":"a","knnn":{}}"#.to_owned(), Some("knnn"), "unknown"),
             (format!("{{\"id\":{}", " ".repeat(600 << 10)), Some("query"), "bytes"),
         ] {
             let (named, message) = refused(&text);
-            assert_eq!(named, field, "{text}: {message}");
+            assert_eq!(named.as_deref(), field, "{text}: {message}");
             assert!(message.contains(word), "{text}: {message}");
         }
     }

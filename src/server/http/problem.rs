@@ -1,5 +1,7 @@
 //! What goes wrong, as `application/problem+json` (RFC 9457), with the field where one is wrong.
 
+use std::borrow::Cow;
+
 use axum::body::Body;
 use axum::http::{HeaderValue, Response, StatusCode, header};
 use axum::response::IntoResponse;
@@ -14,7 +16,7 @@ use crate::server::hub::SubscribeError;
 pub(crate) struct Problem {
     status: StatusCode,
     detail: String,
-    field: Option<&'static str>,
+    field: Option<Cow<'static, str>>,
 }
 
 #[derive(Serialize)]
@@ -24,7 +26,7 @@ struct Text<'a> {
     status: u16,
     detail: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    field: Option<&'static str>,
+    field: Option<&'a str>,
 }
 
 impl Problem {
@@ -34,7 +36,7 @@ impl Problem {
 
     /// A request that is wrong in a field.
     pub(crate) fn of_field(field: &'static str, detail: impl Into<String>) -> Self {
-        Self { field: Some(field), ..Self::new(StatusCode::BAD_REQUEST, detail) }
+        Self { field: Some(field.into()), ..Self::new(StatusCode::BAD_REQUEST, detail) }
     }
 }
 
@@ -42,8 +44,13 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response<Body> {
         let Self { status, detail, field } = &self;
         let title = status.canonical_reason().unwrap_or("Error");
-        let text =
-            Text { r#type: "about:blank", title, status: status.as_u16(), detail, field: *field };
+        let text = Text {
+            r#type: "about:blank",
+            title,
+            status: status.as_u16(),
+            detail,
+            field: field.as_deref(),
+        };
         let body = serde_json::to_vec(&text).expect("a problem is JSON");
         let mut response = (self.status, body).into_response();
         let headers = response.headers_mut();
