@@ -8,11 +8,12 @@
 //! | `generate` | [`generate`] | reports as text | [`reports`] |
 //! | `serve` | [`serve`] | where data goes | [`output`] |
 //! | `send`, `watch` | [`send`], [`watch`] | talking to a server | [`client`] |
-//! | `demo` | [`demo`] |  |  |
+//! | `demo`, `bench` | [`demo`], [`bench`] |  |  |
 //!
 //! stdout carries data, stderr progress and summaries.
 
 mod answers;
+mod bench;
 mod client;
 mod demo;
 
@@ -56,6 +57,7 @@ enum Command {
     Send(send::SendArgs),
     Watch(watch::WatchArgs),
     Demo(demo::DemoArgs),
+    Bench(bench::BenchArgs),
 }
 
 /// Runs the command that was given.
@@ -69,6 +71,7 @@ pub(crate) fn run(cli: Cli) -> Result<(), CliError> {
         Command::Send(args) => send::run(&args),
         Command::Watch(args) => watch::run(&args),
         Command::Demo(args) => demo::run(&args),
+        Command::Bench(args) => bench::run(&args),
     }
 }
 

@@ -68,7 +68,7 @@ pub enum LiveError {
 
 /// A running application; dropping it stops it as [`Live::stop`] does.
 pub struct Live<T: Topology + 'static> {
-    name: String,
+    label: String,
     lanes: Lanes,
     writer: Arc<GroupWriter>,
     credit: Arc<SharedCredit>,
@@ -123,7 +123,7 @@ impl<T: Topology + 'static> Live<T> {
             epoch_ms: options.epoch_ms,
             ticked: now().as_millis(),
             failed: 0,
-            figures: Figures::new(&options.name),
+            figures: Figures::new(options.label()),
             tell,
         };
         let run = move || {
@@ -132,8 +132,8 @@ impl<T: Topology + 'static> Live<T> {
             ended
         };
         let thread = std::thread::Builder::new().name("engine".to_owned()).spawn(run)?;
-        let (name, engine) = (options.name.clone(), Some(thread));
-        Ok((Self { name, lanes, writer, credit, waiting, asker, engine }, recovery))
+        let (label, engine) = (options.label().to_owned(), Some(thread));
+        Ok((Self { label, lanes, writer, credit, waiting, asker, engine }, recovery))
     }
 
     /// A producer by a number that it keeps over restarts; its next batch gets number `sequence`.
@@ -150,7 +150,7 @@ impl<T: Topology + 'static> Live<T> {
     where
         B: RowsOfObjects + Serialize + Default + Send + 'static,
     {
-        let figures = SourceFigures::new(&self.name, name);
+        let figures = SourceFigures::new(&self.label, name);
         Source::new(self.producer(number, sequence), policy, figures, &self.waiting)
     }
 

@@ -11,6 +11,8 @@ use dunlin_stream::{Guarantee, Setup, ShardTable};
 pub struct LiveOptions {
     /// Its name.
     pub name: String,
+    /// What its figures are labelled with, if that is not its name.
+    pub label: Option<String>,
     /// The folder of log and checkpoints; without one nothing is kept.
     pub data: Option<PathBuf>,
     /// The lanes of its input.
@@ -41,6 +43,7 @@ impl LiveOptions {
     pub fn new(name: &str) -> Self {
         Self {
             name: name.to_owned(),
+            label: None,
             data: None,
             lanes: 2,
             epoch_ms: 20,
@@ -52,6 +55,11 @@ impl LiveOptions {
             log: LocalOptions::default(),
             restarts: true,
         }
+    }
+
+    /// What its figures are labelled with.
+    pub(crate) fn label(&self) -> &str {
+        self.label.as_deref().unwrap_or(&self.name)
     }
 
     pub(crate) fn setup(&self) -> Setup {

@@ -1,6 +1,8 @@
 //! What all faces of the server share: the application of positions, the hub, the registry of
 //! queries and the applications of co-occurrence.
 
+mod cooccurrences;
+
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -16,7 +18,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinError;
 
 use super::access::Access;
-use super::cooccurrence::{self, Cooccurrence, CooccurrenceQuery};
+use super::cooccurrence::Cooccurrence;
 use super::core::Core;
 use super::error::{QueryError, ServerError};
 use super::feed::{Feed, Tally};
@@ -26,7 +28,7 @@ use super::options::{Limits, ServeOptions, Storage};
 use super::queries::{self, Checked};
 use super::registry::{QueryKind, Registry, ReserveError};
 use super::roads::Roads;
-use super::settings::{Settings, Stored};
+use super::settings::Settings;
 use super::tiles::TileServer;
 use crate::live::{AskError, LiveOptions, Producer, locked, now};
 
@@ -195,88 +197,6 @@ impl App {
         Ok(sent.inspect_err(|_| registry.forget(id))?)
     }
 
-    fn create_cooccurrence(
-        &self,
-        query: &CooccurrenceQuery,
-        text: String,
-    ) -> Result<String, QueryError> {
-        let entry = (QueryKind::Cooccurrence, text.as_str().into());
-        locked(&self.commands).0.reserve(&query.id, entry, self.room())?;
-        let begun = self.begin_cooccurrence(query, text);
-        let mut commands = locked(&self.commands);
-        match &begun {
-            Ok(()) => commands.0.settle(&query.id),
-            Err(_) => commands.0.forget(&query.id),
-        }
-        begun.map(|()| query.id.clone())
-    }
-
-    fn begin_cooccurrence(
-        &self,
-        query: &CooccurrenceQuery,
-        text: String,
-    ) -> Result<(), QueryError> {
-        // Before it begins: what is not on disk must not stand, and no number is used twice.
-        let stored = self.change_settings(|settings| {
-            let stored = Stored { number: settings.next, query: text };
-            settings.next += 1;
-            settings.cooccurrences.push(stored.clone());
-            stored
-        })?;
-        let number = stored.number;
-        // Whoever resumes from a query that had the id before begins anew.
-        let after = Tag::behind(cooccurrence::epoch_before(now()));
-        self.feed.hub().open(&query.id, TopicKind::Reports, after);
-        let begun = Cooccurrence::start(query, stored, (&self.storage, &self.limits), &self.feed);
-        let begun = begun.inspect_err(|_| {
-            self.feed.hub().close(&query.id);
-            let forgotten = self.change_settings(|settings| {
-                settings.cooccurrences.retain(|it| it.number != number);
-            });
-            if let Err(error) = forgotten {
-                tracing::error!(%error, query = query.id, "a query that did not begin stands on disk");
-            }
-        })?;
-        locked(&self.cooccurrences).push(Arc::new(begun));
-        Ok(())
-    }
-
-    /// Changes the settings, on disk first.
-    fn change_settings<R>(&self, change: impl FnOnce(&mut Settings) -> R) -> Result<R, QueryError> {
-        let mut settings = locked(&self.settings);
-        let mut changed = settings.clone();
-        let told = change(&mut changed);
-        if let Some(folder) = &self.storage.data {
-            changed.save(folder)?;
-        }
-        *settings = changed;
-        Ok(told)
-    }
-
-    /// Starts the co-occurrence queries that stood.
-    fn restore_cooccurrences(&self) -> Result<(), ServerError> {
-        let settings = locked(&self.settings);
-        for stored in &settings.cooccurrences {
-            let query = CooccurrenceQuery::from_json(&stored.query)
-                .map_err(|source| ServerError::Stored { number: stored.number, source })?;
-            let mut commands = locked(&self.commands);
-            let entry = (QueryKind::Cooccurrence, stored.query.as_str().into());
-            let _ = commands.0.reserve(&query.id, entry, (usize::MAX, usize::MAX));
-            commands.0.settle(&query.id);
-            let lanes = cooccurrence::lanes(&*self.storage.log, stored.number)?;
-            self.feed.rebuild::<dunlin_cep::topology::NamedReport>(
-                &*self.storage.log,
-                lanes.output,
-                &query.id,
-            )?;
-            self.feed.hub().open(&query.id, TopicKind::Reports, Tag::START);
-            let kept = (&self.storage, &self.limits);
-            let begun = Cooccurrence::start(&query, stored.clone(), kept, &self.feed)?;
-            locked(&self.cooccurrences).push(Arc::new(begun));
-        }
-        Ok(())
-    }
-
     /// Removes a query; it is gone when this returns.
     pub(crate) async fn remove(self: &Arc<Self>, id: &str) -> Result<(), QueryError> {
         let Some(kind) = locked(&self.commands).0.leave(id) else {
@@ -312,19 +232,6 @@ impl App {
         let mut batch = PositionBatch::default();
         batch.command(Command::Remove { id: id.to_owned() });
         Ok(locked(&self.commands).1.command(&batch)?)
-    }
-
-    fn end_cooccurrence(&self, id: &str) -> Result<(), QueryError> {
-        let found = locked(&self.cooccurrences).iter().find(|it| it.id == id).cloned();
-        let Some(ended) = found else { return Ok(()) };
-        let number = ended.stored.number;
-        self.change_settings(|settings| settings.cooccurrences.retain(|it| it.number != number))?;
-        locked(&self.cooccurrences).retain(|it| it.stored.number != number);
-        // It does not stand any more, whatever becomes of what is left of it.
-        if let Err(error) = alone(ended).remove(&self.storage) {
-            tracing::error!(%error, query = id, "what a removed query has left does not go");
-        }
-        Ok(())
     }
 
     /// Follows a query after a place, or from its whole answer on.
@@ -432,17 +339,6 @@ pub(super) fn own_number() -> u64 {
     // A run starts fewer than a million of them, and no two runs start in one millisecond.
     let run = now().as_millis().unsigned_abs() << 20;
     OWN_PRODUCERS | run.wrapping_add(COUNT.fetch_add(1, Ordering::Relaxed))
-}
-
-/// Waits until nobody else holds it: whoever sends events to it at this moment is done soon.
-fn alone<T>(mut shared: Arc<T>) -> T {
-    loop {
-        match Arc::try_unwrap(shared) {
-            Ok(alone) => return alone,
-            Err(still) => shared = still,
-        }
-        std::thread::park_timeout(std::time::Duration::from_millis(1));
-    }
 }
 
 async fn after_epoch_of(

@@ -122,6 +122,8 @@ impl CooccurrenceQuery {
 pub(crate) struct Cooccurrence {
     pub(crate) id: String,
     pub(crate) stored: Stored,
+    /// Among those that run: what its figures are labelled with, so that these stay as few.
+    pub(super) place: usize,
     live: Live<CooccurrenceTopology>,
     pub(crate) tally: Arc<Tally>,
 }
@@ -130,11 +132,12 @@ impl Cooccurrence {
     /// Starts the application of a query, or restarts it.
     pub(super) fn start(
         query: &CooccurrenceQuery,
-        stored: Stored,
+        (stored, place): (Stored, usize),
         (storage, limits): (&Storage, &Limits),
         feed: &Feed,
     ) -> Result<Self, LiveError> {
         let mut options = LiveOptions::new(&name(stored.number));
+        options.label = Some(format!("cooccurrence {place}"));
         options.lanes = LANES;
         options.epoch_ms = EPOCH_MS;
         options.guarantee = storage.guarantee;
@@ -150,7 +153,7 @@ impl Cooccurrence {
         let log = storage.log.clone();
         let checkpoints = storage.checkpoints(&options.name)?;
         let (live, _) = Live::start_on(topology, log, checkpoints, &options, tell)?;
-        Ok(Self { id: query.id.clone(), stored, live, tally })
+        Ok(Self { id: query.id.clone(), stored, place, live, tally })
     }
 
     /// Sends passages in; one acknowledgement to come. `sequence` is the batch's number at its

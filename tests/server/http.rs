@@ -410,3 +410,24 @@ fn a_co_occurrence_query_stands_on_disk_or_not_at_all() -> Result<()> {
     server.stop()?;
     Ok(())
 }
+
+#[test]
+fn figures_of_removed_queries_are_those_of_the_next() -> Result<()> {
+    let (server, client) = start()?;
+    let query = r#"{"id":"c","cooccurrence":{"xi":"60s","tau":"30m","theta":3}}"#;
+    for _ in 0..20 {
+        client.register(query)?;
+        assert_eq!(client.delete("/v1/queries/c")?.status, 204);
+    }
+    // Other servers of this process have theirs there, too: sixteen at most.
+    let text = client.get("/metrics")?.text;
+    let places = text.lines().filter_map(|line| line.split_once("app=\"cooccurrence"));
+    let places = places.map(|(_, rest)| rest.split('"').next().unwrap_or_default().trim().parse());
+    let places: Vec<u32> = places.collect::<Result<_, _>>()?;
+    ensure!(
+        !places.is_empty() && places.iter().all(|place| (1..=16).contains(place)),
+        "{places:?}"
+    );
+    server.stop()?;
+    Ok(())
+}

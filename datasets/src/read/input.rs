@@ -16,9 +16,8 @@ use std::path::Path;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 
-use flate2::bufread::MultiGzDecoder;
-
 use super::error::ReadError;
+use super::gunzip::Members;
 
 /// How far reading has come, in bytes of the files as they are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,8 +66,8 @@ impl<'m, 'p> Input<'m, 'p> {
         let mut file = BufReader::with_capacity(FILE_BUFFER_BYTES, counted);
         let gzip = file.fill_buf().map_err(failed)?.starts_with(&GZIP_MAGIC);
         let next_block = if gzip {
-            let file_bytes = |from: &MultiGzDecoder<_>| plain_bytes(from.get_ref());
-            blocks(MultiGzDecoder::new(file), file_bytes, small)
+            let file_bytes = |from: &Members<_>| from.packed().map_or(0, plain_bytes);
+            blocks(Members::new(file), file_bytes, small)
         } else {
             blocks(file, plain_bytes, small)
         };

@@ -14,6 +14,7 @@ pub(crate) mod error;
 pub(crate) mod events;
 mod geojson;
 mod geolife;
+mod gunzip;
 pub(crate) mod input;
 mod interner;
 mod json;
