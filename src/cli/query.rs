@@ -47,7 +47,7 @@ pub(crate) struct QueryArgs {
     #[arg(long, value_name = "NAME", default_value = "query", conflicts_with = "queries")]
     id: String,
     /// Ask as of this time instead of that of the last record
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     at_time: Option<Timestamp>,
     /// Leave out objects that were silent for longer before that time, as 10m
     #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
