@@ -80,7 +80,8 @@ fn measure<S: Space>(args: &BenchArgs) -> Result<(), CliError> {
     let every = median((0..args.epochs).map(|_| crowd.epoch(&all)));
     let few = all.len().div_ceil(FEW);
     let some = |epoch: usize| {
-        let part = (epoch * few..(epoch + 1) * few).map(|it| all[it * STRIDE % all.len()]);
+        let part =
+            (epoch * few..(epoch + 1) * few).map(|it| all[it % all.len() * STRIDE % all.len()]);
         part.collect::<Vec<Slot>>()
     };
     let part = median((0..args.epochs as usize).map(|epoch| crowd.epoch(&some(epoch))));

@@ -6,8 +6,7 @@
 //! ```
 //!
 //! Batches are numbered, so one that is sent again takes effect once, unless `--overload` says that
-//! they need not wait. Event times are moved to now,
-//! unless they are asked to stay.
+//! they need not wait. Event times are moved to now, unless they are asked to stay.
 
 use std::collections::VecDeque;
 use std::time::Duration;

@@ -294,12 +294,11 @@ impl App {
 
     /// Finishes the epochs and writes checkpoints.
     pub(super) fn stop(&self) -> Result<(), ServerError> {
-        for ended in std::mem::take(&mut *locked(&self.cooccurrences)) {
-            if let Some(ended) = Arc::into_inner(ended) {
-                ended.stop()?;
-            }
-        }
-        Ok(self.core.stop()?)
+        let running = std::mem::take(&mut *locked(&self.cooccurrences));
+        let stopped = running.into_iter().filter_map(Arc::into_inner).map(Cooccurrence::stop);
+        // All of them, whatever becomes of one.
+        let stopped: Vec<_> = stopped.chain(std::iter::once_with(|| self.core.stop())).collect();
+        Ok(stopped.into_iter().collect::<Result<(), _>>()?)
     }
 }
 

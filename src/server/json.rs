@@ -136,8 +136,9 @@ pub(crate) fn delta(time: Timestamp, previous: &QueryAnswer, next: &QueryAnswer)
     out
 }
 
-/// What changed between two lists; an object's slot is its place in the first, or behind it, and its
-/// key its place in the second, or in the first where it has not moved.
+/// What changed between two lists. An object's slot is its place in the first list, or behind it. Its
+/// key is its place in the second; in the first list an object has that key only if its row is the
+/// same there, so keys differ for those that moved.
 fn changes(before: &[Row<'_>], after: &[Row<'_>]) -> Delta {
     let mut places: Vec<u32> = (0..before.len() as u32).collect();
     places.sort_unstable_by_key(|&place| before[place as usize].0);

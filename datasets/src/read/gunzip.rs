@@ -7,48 +7,35 @@ use flate2::bufread::GzDecoder;
 
 /// The content of all members.
 pub(crate) struct Members<R> {
-    state: State<R>,
-}
-
-enum State<R> {
-    Member(Box<GzDecoder<R>>),
-    Ended(R),
-    /// While it goes from one to the other, or after that has failed.
-    Lost,
+    /// The one that is read, or the last; none only while it makes room for the next.
+    member: Option<GzDecoder<R>>,
 }
 
 impl<R: BufRead> Members<R> {
     pub(crate) fn new(packed: R) -> Self {
-        Self { state: State::Member(Box::new(GzDecoder::new(packed))) }
+        Self { member: Some(GzDecoder::new(packed)) }
     }
 
-    /// What is read from, unless reading has failed.
+    /// What is read from.
     pub(crate) fn packed(&self) -> Option<&R> {
-        match &self.state {
-            State::Member(member) => Some(member.get_ref()),
-            State::Ended(packed) => Some(packed),
-            State::Lost => None,
-        }
+        self.member.as_ref().map(GzDecoder::get_ref)
     }
 
-    /// Goes on with what follows a member: another, or nothing but zeros.
-    fn next(&mut self) -> io::Result<()> {
-        let State::Member(member) = std::mem::replace(&mut self.state, State::Lost) else {
-            return Ok(());
-        };
-        let mut packed = member.into_inner();
+    /// Goes on with the next member, if what follows is not nothing but zeros. A read that fails may
+    /// be tried again: nothing is given up before.
+    fn next(&mut self) -> io::Result<bool> {
+        let Some(packed) = self.member.as_mut().map(GzDecoder::get_mut) else { return Ok(false) };
         loop {
             let buffer = packed.fill_buf()?;
             let zeros = buffer.iter().take_while(|&&byte| byte == 0).count();
             let (is_end, is_other) = (buffer.is_empty(), zeros < buffer.len());
             packed.consume(zeros);
             if is_end {
-                self.state = State::Ended(packed);
-                return Ok(());
+                return Ok(false);
             }
             if is_other {
-                self.state = State::Member(Box::new(GzDecoder::new(packed)));
-                return Ok(());
+                self.member = self.member.take().map(|last| GzDecoder::new(last.into_inner()));
+                return Ok(true);
             }
         }
     }
@@ -56,12 +43,14 @@ impl<R: BufRead> Members<R> {
 
 impl<R: BufRead> Read for Members<R> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        while let State::Member(member) = &mut self.state {
+        while let Some(member) = &mut self.member {
             let count = member.read(into)?;
             if count > 0 || into.is_empty() {
                 return Ok(count);
             }
-            self.next()?;
+            if !self.next()? {
+                break;
+            }
         }
         Ok(0)
     }
@@ -84,6 +73,28 @@ mod tests {
         let mut text = String::new();
         Members::new(BufReader::with_capacity(block, packed)).read_to_string(&mut text)?;
         Ok(text)
+    }
+
+    /// Is interrupted before every byte.
+    struct Interrupted<'a>(&'a [u8], bool);
+
+    impl Read for Interrupted<'_> {
+        fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+            self.1 = !self.1;
+            match self.1 {
+                true => Err(io::ErrorKind::Interrupted.into()),
+                false => (&mut self.0).take(1).read(into),
+            }
+        }
+    }
+
+    #[test]
+    fn an_interrupted_read_loses_nothing() {
+        let packed = [member("a,b\n"), vec![0; 3], member("c\n")].concat();
+        let mut text = String::new();
+        let mut members = Members::new(BufReader::new(Interrupted(&packed, false)));
+        members.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "a,b\nc\n");
     }
 
     #[test]
