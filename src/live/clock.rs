@@ -22,9 +22,11 @@ pub(crate) fn now() -> Timestamp {
     Timestamp::from_millis(millis).unwrap_or(Timestamp::MAX)
 }
 
-/// From here on it is not before `time`, the last stamp of a log.
-pub(super) fn at_least(time: Timestamp) {
+/// From here on it is not before `time`, the last stamp of a log. How far that is ahead of the
+/// machine's clock, in milliseconds.
+pub(super) fn at_least(time: Timestamp) -> i64 {
     locked(clock()).at_least(time.as_millis(), passed());
+    time.as_millis() - wall()
 }
 
 fn clock() -> &'static Mutex<Clock> {

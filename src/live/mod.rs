@@ -66,6 +66,9 @@ pub enum LiveError {
     Panic,
 }
 
+/// A log whose last stamp is further ahead of the machine's clock is worth a word.
+const AHEAD_MS_MAX: i64 = 1_000;
+
 /// A running application; dropping it stops it as [`Live::stop`] does.
 pub struct Live<T: Topology + 'static> {
     label: String,
@@ -108,7 +111,11 @@ impl<T: Topology + 'static> Live<T> {
         let setup = options.setup();
         let (process, recovery) = Process::open(topology, log.clone(), checkpoints, setup)?;
         let lanes = process.lanes().clone();
-        clock::at_least(last_stamp(&*log, &lanes)?);
+        let ahead_ms = clock::at_least(last_stamp(&*log, &lanes)?);
+        if ahead_ms > AHEAD_MS_MAX {
+            let app = options.label();
+            tracing::warn!(app, ahead_ms, "the log is ahead of the clock: time goes half as fast");
+        }
         let writer = Arc::new(GroupWriter::start(log.clone(), &WriterOptions::new(options.sync))?);
         let credit = Arc::new(SharedCredit::new(options.credit_records));
         let waiting = Waiting::default();

@@ -51,7 +51,7 @@ fn positions_come_as_lines_csv_and_features() -> Result<()> {
         client.post_as("/v1/positions", &[("content-type", "text/csv")], "a,b\n1,2\n")?;
     assert_eq!(headless.problem(400)?["field"], "header");
     client.post_as("/v1/positions", &[("content-type", "image/png")], "x")?.problem(415)?;
-    for path in ["/v1/positions", "/v1/events"] {
+    for path in ["/v1/positions", "/v1/events", "/v1/queries", "/v1/query"] {
         client.post_as(path, &[("content-encoding", "gzip")], "x")?.problem(415)?;
     }
     server.stop()?;

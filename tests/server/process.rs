@@ -24,6 +24,8 @@ struct Served {
     child: Child,
     client: Client,
     grpc: String,
+    /// Until it could be reached.
+    said: String,
 }
 
 impl Drop for Served {
@@ -40,19 +42,30 @@ fn free_ports() -> Result<[SocketAddr; 2]> {
     Ok([a.local_addr()?, b.local_addr()?])
 }
 
+/// Starts a server; what it says goes to a pipe.
+fn spawn(folder: &Path, [http, grpc]: [SocketAddr; 2], more: &[&str]) -> Result<Child> {
+    let mut command = dunlin();
+    command.args(["serve", "--http", &http.to_string(), "--grpc", &grpc.to_string(), "--data"]);
+    Ok(command.arg(folder).args(more).stderr(Stdio::piped()).spawn()?)
+}
+
 fn serve(folder: &Path, [http, grpc]: [SocketAddr; 2]) -> Result<Served> {
-    let mut child = dunlin()
-        .args(["serve", "--http", &http.to_string(), "--grpc", &grpc.to_string(), "--data"])
-        .arg(folder)
-        .stderr(Stdio::piped())
-        .spawn()?;
+    let mut child = spawn(folder, [http, grpc], &[])?;
     let mut stderr = BufReader::new(child.stderr.take().context("a pipe")?);
-    let mut line = String::new();
-    stderr.read_line(&mut line)?;
-    ensure!(line.contains(&http.to_string()), "{line}");
+    let mut said = String::new();
+    while !said.contains(&http.to_string()) {
+        ensure!(stderr.read_line(&mut said)? > 0, "{said}");
+    }
     // What else it says must not fill the pipe.
     std::thread::spawn(move || std::io::copy(&mut stderr, &mut std::io::sink()));
-    Ok(Served { child, client: Client::to(http), grpc: grpc.to_string() })
+    Ok(Served { child, client: Client::to(http), grpc: grpc.to_string(), said })
+}
+
+/// Waits until a server that was spawned answers.
+fn ready(http: SocketAddr) -> Result<Client> {
+    let client = Client::to(http);
+    until(|| Ok(client.get("/readyz").is_ok_and(|answer| answer.status == 200)))?;
+    Ok(client)
 }
 
 /// Asks a process to end, as a service manager does.
@@ -177,13 +190,8 @@ fn a_server_that_is_asked_to_end_writes_a_checkpoint_and_ends_well() -> Result<(
 fn a_checkpoint_that_is_not_written_is_told() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let ports = free_ports()?;
-    let mut child = dunlin()
-        .args(["serve", "--http", &ports[0].to_string(), "--grpc", &ports[1].to_string(), "--data"])
-        .arg(folder.path())
-        .stderr(Stdio::piped())
-        .spawn()?;
-    let client = Client::to(ports[0]);
-    until(|| Ok(client.get("/readyz").is_ok_and(|answer| answer.status == 200)))?;
+    let mut child = spawn(folder.path(), ports, &[])?;
+    let client = ready(ports[0])?;
     client.report(&[("a", 1.0, 2.0)])?;
     // A file where the folder of the checkpoints was.
     let checkpoints = folder.path().join("checkpoints/positions");
@@ -222,12 +230,8 @@ fn what_is_passed_over_is_told_on_stderr() -> Result<()> {
         std::fs::write(file, "no checkpoint")?;
     }
     for (level, is_told) in [("warn", true), ("off", false)] {
-        let mut command = dunlin();
-        command.args(["serve", "--http", &ports[0].to_string(), "--grpc", &ports[1].to_string()]);
-        command.args(["--log", level, "--data"]).arg(folder.path()).stderr(Stdio::piped());
-        let child = command.spawn()?;
-        let client = Client::to(ports[0]);
-        until(|| Ok(client.get("/readyz").is_ok_and(|answer| answer.status == 200)))?;
+        let child = spawn(folder.path(), ports, &["--log", level])?;
+        ready(ports[0])?;
         Command::new("kill").args(["-KILL", &child.id().to_string()]).status()?;
         let said = String::from_utf8(child.wait_with_output()?.stderr)?;
         assert_eq!(said.contains("a checkpoint was passed over"), is_told, "{level}: {said}");
@@ -266,6 +270,7 @@ fn a_log_from_the_future_does_not_stop_the_clock() -> Result<()> {
     log.sync()?;
     drop(log);
     let served = serve(folder.path(), ports)?;
+    ensure!(served.said.contains("the log is ahead of the clock"), "{}", served.said);
     served.client.register(r#"{"id":"q1","knn":{"k":1,"at":[0,0]}}"#)?;
     served.client.report(&[("b", 0.5, 0.5)])?;
     until(|| Ok(served.client.listed("q1")? == ["b"]))?;

@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use super::problem::Problem;
-use super::request::{as_it_is, body, numbered, overload};
+use super::request::{body, numbered, overload};
 use crate::server::app::{App, blocking};
 use crate::server::error::QueryError;
 use crate::server::ingest::{
@@ -54,7 +54,6 @@ pub(super) async fn positions(
     headers: HeaderMap,
     content: Body,
 ) -> Result<Response, Problem> {
-    as_it_is(&headers)?;
     let (format, numbered) = (Format::of(&headers)?, numbered(&headers)?);
     let overload = overload(&headers)?;
     let content = body(content, &app).await?;
@@ -76,7 +75,6 @@ pub(super) async fn events(
     headers: HeaderMap,
     content: Body,
 ) -> Result<Response, Problem> {
-    as_it_is(&headers)?;
     let numbered = numbered(&headers)?;
     if overload(&headers)? != Overload::Block {
         return Err(Problem::of_field(Overload::HEADER, "passages wait: none replaces another"));

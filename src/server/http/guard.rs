@@ -4,6 +4,8 @@
 //! page that it comes from is taken only from our own page, and while the server listens on the
 //! loopback interface it answers to no name that could be another's.
 //!
+//! What comes packed is refused before anybody reads it.
+//!
 //! A page cannot give a WebSocket or an event stream a header: what is read may have its token in the
 //! address, as `access_token=…` (RFC 6750, section 2.3).
 
@@ -59,6 +61,16 @@ fn is_own_name(host: &str) -> bool {
     };
     let name = name.trim_start_matches('[').trim_end_matches(']');
     name == "localhost" || name.ends_with(".localhost") || name.parse::<IpAddr>().is_ok()
+}
+
+/// Passes on requests whose bodies need not be unpacked first.
+pub(super) async fn not_packed(request: Request, next: Next) -> Result<Response, Problem> {
+    let encoding = request.headers().get(header::CONTENT_ENCODING);
+    if encoding.is_some_and(|encoding| encoding != "identity") {
+        let detail = "a body with a content encoding is not read: send it as it is";
+        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
+    }
+    Ok(next.run(request).await)
 }
 
 /// Passes on requests whose token has the scope that they take.

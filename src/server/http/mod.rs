@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::http::StatusCode;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{MethodRouter, get, post};
 
 pub(crate) use look::state_text;
@@ -62,6 +62,7 @@ pub(super) fn router(app: Arc<App>, is_local: bool) -> Router {
         .method_not_allowed_fallback(async || {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this path takes other methods")
         })
+        .layer(from_fn(guard::not_packed))
         .layer(from_fn_with_state(app.clone(), guard::with_token))
         .layer(from_fn_with_state(is_local, guard::own_pages_only))
         .with_state(app)

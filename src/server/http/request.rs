@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::body::{Body, HttpBody};
 use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use serde::de::DeserializeOwned;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_stream::StreamExt;
@@ -51,15 +51,6 @@ pub(super) async fn body(body: Body, app: &App) -> Result<Content, Problem> {
     let time = Duration::from_millis(app.limits.body_ms_max);
     let late = |_| Problem::new(StatusCode::REQUEST_TIMEOUT, "the body did not come in time");
     tokio::time::timeout(time, collect(body, app)).await.map_err(late)?
-}
-
-/// Refuses a body that would have to be unpacked first.
-pub(super) fn as_it_is(headers: &HeaderMap) -> Result<(), Problem> {
-    let packed = headers.get(header::CONTENT_ENCODING).filter(|value| *value != "identity");
-    packed.map_or(Ok(()), |_| {
-        let detail = "a body with a content encoding is not read: send it as it is";
-        Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail))
-    })
 }
 
 async fn collect(body: Body, app: &App) -> Result<Content, Problem> {
