@@ -44,20 +44,30 @@ impl Near {
 }
 
 impl VisitsByStream {
-    /// Fills the empty table with visits, which are in order of stream and time. Nothing is near
-    /// those `here`, in the arrival's own stream. All streams are less than `streams`.
-    pub(super) fn fill(&mut self, visits: &[Visit], streams: usize, here: Slot, xi_ms: i64) {
+    /// Fills the empty table with visits, those of a stream beside each other and by time; says
+    /// whether they are, if each stream has one. Nothing is near those `here`, in the arrival's own
+    /// stream. All streams are less than `streams`.
+    pub(super) fn fill(
+        &mut self,
+        visits: &[Visit],
+        streams: usize,
+        here: Slot,
+        xi_ms: i64,
+    ) -> bool {
         if self.first.len() < streams {
             self.first.resize(streams, 0);
             self.near.resize(streams, Near::NEVER);
         }
+        let mut is_single = true;
         for (number, visit) in (1..).zip(visits) {
             let first = &mut self.first[visit.stream.index()];
+            is_single &= *first == 0;
             *first = if *first == 0 { number } else { *first };
             if visit.stream != here {
                 self.near[visit.stream.index()].extend(visit.time, xi_ms);
             }
         }
+        is_single
     }
 
     /// Empties the table of the visits that it was filled with.

@@ -72,6 +72,9 @@ pub(super) const READ_AHEAD: usize = 16;
 /// Postings in a line of the cache.
 const POSTINGS_A_LINE: usize = 5;
 
+/// So many members at most are known to be different objects.
+pub(super) const PLAIN_MAX: usize = 64;
+
 /// No bit.
 const NONE: u32 = u32::MAX;
 
@@ -135,32 +138,27 @@ impl Surroundings {
         let time = arrival.event.time;
         let spans = Spans { now: Span::at(time, rule), before: Span::before(time, rule) };
         let ring = store.ring(arrival.event.stream);
-        self.visits.clear();
-        if !self.find_visits(store.list(ring.passage(arrival.number).list), spans, rule, arrival) {
+        let own = store.list(ring.passage(arrival.number).list);
+        if !self.find_visits(own, spans, rule, arrival, store.stream_count()) {
             return false;
         }
-        let (streams, here) = (store.stream_count(), arrival.event.stream);
-        self.by_stream.fill(&self.visits, streams, here, rule.xi_ms);
         self.find_members(store, rule, arrival, spans, together);
         self.by_stream.clear(&self.visits);
-        if self.members.is_empty() {
-            return false;
-        }
-        self.order_members();
-        self.order_hits();
-        true
+        !self.members.is_empty()
     }
 
-    /// Takes the arriving object's postings that can matter, stream by stream; whether there are
-    /// enough streams.
+    /// Takes the arriving object's postings that can matter, those of a stream beside each other and
+    /// by time, and fills the table with them; or says that there are not enough streams.
     fn find_visits(
         &mut self,
         postings: &[Posting],
-        spans: Spans,
+        Spans { now, before }: Spans,
         rule: &Rule,
         arrival: &Arrival,
+        streams: usize,
     ) -> bool {
-        let (Spans { now, before }, here) = (spans, arrival.event.stream);
+        let here = arrival.event.stream;
+        self.visits.clear();
         for &Posting { time, stream } in postings.iter().rev() {
             // In the arrival's own stream only what counted before matters.
             if time > now.to || (stream == here && time > before.to) {
@@ -174,12 +172,20 @@ impl Surroundings {
         if self.visits.len() + 1 < rule.theta as usize {
             return false;
         }
-        self.visits.sort_unstable_by_key(|visit| (visit.stream, visit.time));
+        if !self.by_stream.fill(&self.visits, streams, here, rule.xi_ms) {
+            self.by_stream.clear(&self.visits);
+            self.visits.sort_unstable_by_key(|visit| (visit.stream, visit.time));
+            self.by_stream.fill(&self.visits, streams, here, rule.xi_ms);
+        }
         let streams = self.visits.chunk_by(|a, b| a.stream == b.stream);
         let counting = streams.filter(|visits| {
             visits[0].stream != here && visits.iter().any(|visit| now.contains(visit.time))
         });
-        counting.count() + 1 >= rule.theta as usize
+        let is_enough = counting.count() + 1 >= rule.theta as usize;
+        if !is_enough {
+            self.by_stream.clear(&self.visits);
+        }
+        is_enough
     }
 
     /// Finds those of the objects `together` with the arriving one that were so in θ − 1 other
@@ -215,8 +221,12 @@ impl Surroundings {
             if was_here {
                 self.meet(postings, rule, spans.before, |_, p| p.stream == event.stream);
             }
-            let is_elsewhere = passage.time == event.time && passage.object < event.object;
             let (object, time) = (passage.object, passage.time);
+            if self.members.len() < PLAIN_MAX && self.members.iter().any(|it| it.object == object) {
+                self.hits.truncate(first_hit);
+                continue;
+            }
+            let is_elsewhere = time == event.time && object < event.object;
             self.members.push(Member { object, time, streams, is_elsewhere });
         }
     }
@@ -267,9 +277,9 @@ impl Surroundings {
     }
 
     /// Orders the members so that those with the fewest streams come first: sets with them have
-    /// fewest rows, and most of what is new is among them. An object that passed here several times
-    /// becomes one member, its last passage.
-    fn order_members(&mut self) {
+    /// fewest rows, and most of what is new is among them. Of more than [`PLAIN_MAX`] members some
+    /// are of one object: each becomes one, its last passage.
+    pub(super) fn order_members(&mut self) {
         let Self { members, hits, order, bits, sorted, .. } = self;
         if members.len() == 1 {
             return;
@@ -296,8 +306,8 @@ impl Surroundings {
         });
     }
 
-    /// Orders the hits: visits by counting, times by comparing, since a visit has few.
-    fn order_hits(&mut self) {
+    /// Puts the hits of each visit together, in the order in which they are.
+    pub(super) fn group_hits(&mut self) {
         let Self { visits, hits, sorted_hits, .. } = self;
         hits.iter().for_each(|hit| visits[hit.visit as usize].hits_end += 1);
         let mut start = 0;
@@ -312,9 +322,14 @@ impl Surroundings {
             *next += 1;
         }
         std::mem::swap(hits, sorted_hits);
+    }
+
+    /// Orders the hits by visit, member and time.
+    pub(super) fn order_hits(&mut self) {
+        self.group_hits();
         for visit in 0..self.visits.len() {
             let (start, end) = self.place_of_hits(visit);
-            self.hits[start..end].sort_unstable();
+            self.hits[start..end].sort_unstable_by_key(|hit| (hit.member, hit.time));
         }
     }
 
@@ -323,7 +338,7 @@ impl Surroundings {
         self.visits.iter().zip((0..).map(|visit| self.hits_of(visit)))
     }
 
-    /// The hits of a visit, by time.
+    /// The hits of a visit, by member and time.
     #[inline]
     pub(super) fn hits_of(&self, visit: usize) -> &[Hit] {
         let (start, end) = self.place_of_hits(visit);

@@ -19,6 +19,7 @@
 mod bits;
 mod by_stream;
 mod gather;
+mod plain;
 mod rows;
 mod search;
 mod witness;
@@ -34,6 +35,7 @@ use crate::rule::Rule;
 use crate::share::{Share, Whole};
 use bits::Bits;
 use gather::Surroundings;
+use plain::Plain;
 use search::{Room, Search};
 
 /// Arrivals that one thread looks at in one go.
@@ -49,6 +51,7 @@ pub struct Bitmask {
 #[derive(Debug, Default)]
 struct Scratch {
     around: Surroundings,
+    plain: Plain,
     narrow: Room<u64>,
     wide: Room<Vec<u64>>,
     out: Vec<Report>,
@@ -107,12 +110,22 @@ impl Scratch {
     }
 
     fn complete(&mut self, rule: &Rule, arrival: &Arrival, share: &impl Share) {
-        let Self { around, narrow, wide, out, cut } = self;
+        let Self { around, plain, narrow, wide, out, cut } = self;
         let object = arrival.event.object;
         let mut objects = once(object).chain(around.members.iter().map(|member| member.object));
         if !objects.any(|first| share.may_begin(first, object)) {
             return;
         }
+        let at = (arrival.event.time, arrival.event.stream);
+        if plain.find(around, rule, at, &mut narrow.rows, &mut narrow.found) {
+            if !narrow.found.is_empty() {
+                around.group_hits();
+                tell((rule, share), arrival, around, narrow, out);
+            }
+            return;
+        }
+        around.order_members();
+        around.order_hits();
         let is_whole = if around.members.len() <= 64 {
             complete((rule, share), arrival, around, narrow, out)
         } else {
@@ -142,11 +155,23 @@ fn complete<B: Bits>(
         }
     }
     let is_whole = search.run(open);
+    tell((rule, share), arrival, around, room, out);
+    is_whole
+}
+
+/// Tells the sets that were found.
+fn tell<B: Bits>(
+    (rule, share): (&Rule, &impl Share),
+    arrival: &Arrival,
+    around: &Surroundings,
+    room: &Room<B>,
+    out: &mut Vec<Report>,
+) {
+    let event = &arrival.event;
     let is_told = |set: &&B| {
         let others = around.members.iter().enumerate().filter(|(bit, _)| set.contains(*bit));
         share.tells(once(event.object).chain(others.map(|(_, member)| member.object)))
     };
     let told = room.found.iter().filter(is_told);
     out.extend(told.map(|set| witness::report(around, rule, event, (set, &room.rows))));
-    is_whole
 }

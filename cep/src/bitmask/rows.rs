@@ -12,6 +12,7 @@
 
 use dunlin_index::Slot;
 use dunlin_stream::Timestamp;
+use smallvec::SmallVec;
 
 use super::bits::Bits;
 use super::gather::{Hit, Surroundings};
@@ -31,7 +32,8 @@ pub(super) struct Row<B> {
     pub(super) was_before: bool,
 }
 
-/// The rows of an arrival at `time` in `stream`, ordered by stream and visit.
+/// The rows of an arrival at `time` in `stream`, those of a stream beside each other and by
+/// visit.
 pub(super) fn rows<B: Bits>(
     around: &Surroundings,
     rule: &Rule,
@@ -40,16 +42,20 @@ pub(super) fn rows<B: Bits>(
     rows: &mut Vec<Row<B>>,
 ) {
     rows.clear();
+    let mut by_time: SmallVec<[Hit; 32]> = SmallVec::new();
     let (now, before) = (Span::at(time, rule), Span::before(time, rule));
     for ((visit, hits), number) in around.met().zip(0..) {
         if hits.is_empty() {
             continue;
         }
+        by_time.clear();
+        by_time.extend_from_slice(hits);
+        by_time.sort_unstable_by_key(|hit| (hit.time, hit.member));
         let mut add = |span: Span, is_now: bool, was_before: bool| {
             if !span.contains(visit.time) {
                 return;
             }
-            windows(hits, span, visit.time, rule.xi_ms, |window| {
+            windows(&by_time, span, visit.time, rule.xi_ms, |window| {
                 let mut members = B::none(around.members.len());
                 window.iter().for_each(|hit| members.insert(hit.member as usize));
                 rows.push(Row { members, stream: visit.stream, visit: number, is_now, was_before });
@@ -67,9 +73,15 @@ pub(super) fn rows<B: Bits>(
     }
 }
 
-/// Calls `each` for the greatest windows of hits inside `span` that with a visit at `time` span no
+/// Calls `each` for the greatest windows of hits, ordered by time, inside `span` that with a visit at `time` span no
 /// more than `xi_ms`.
-fn windows(hits: &[Hit], span: Span, time: Timestamp, xi_ms: i64, mut each: impl FnMut(&[Hit])) {
+pub(super) fn windows(
+    hits: &[Hit],
+    span: Span,
+    time: Timestamp,
+    xi_ms: i64,
+    mut each: impl FnMut(&[Hit]),
+) {
     let inside = hits.partition_point(|hit| hit.time < span.from)
         ..hits.partition_point(|hit| hit.time <= span.to);
     let hits = &hits[inside];

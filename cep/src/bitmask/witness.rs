@@ -39,28 +39,37 @@ pub(super) fn report<B: Bits>(
     let mut rows = rows.iter().rev().filter(holds).peekable();
     while let Some(row) = rows.next() {
         while rows.next_if(|before| before.stream == row.stream).is_some() {}
-        let (from, to) = last_occurrence(around, rule, now, row.visit as usize, set);
+        let (from, to) = last_occurrence(around, rule, now, row, set);
         occurrences.push(Occurrence { stream: row.stream, from, to });
     }
     occurrences.sort_unstable_by_key(|occurrence| occurrence.stream);
     Report { time: event.time, objects, occurrences }
 }
 
-/// The start and end of the last occurrence of a set within ξ of a visit and inside `now`.
+/// The start and end of the last occurrence of a set in the stream of a row that holds it.
 fn last_occurrence<B: Bits>(
     around: &Surroundings,
     rule: &Rule,
     now: Span,
-    visit: usize,
+    row: &Row<B>,
     set: &B,
 ) -> (Timestamp, Timestamp) {
-    let hits = around.hits_of(visit);
-    let only = if around.is_only_visit(visit) {
-        only_choice(around, now, &around.visits[visit], hits, set)
-    } else {
+    let number = row.visit as usize;
+    let (visit, hits) = (&around.visits[number], around.hits_of(number));
+    let only = if !around.is_only_visit(number) {
         None
+    } else if hits.len() == row.members.len() {
+        // All were together, each once, in order of their bits.
+        let mut span = (visit.time, visit.time);
+        set.for_each(|bit| {
+            let time = hits[row.members.rank(bit)].time;
+            span = (span.0.min(time), span.1.max(time));
+        });
+        Some(span)
+    } else {
+        only_choice(around, now, visit, hits, set)
     };
-    only.or_else(|| last_choice(around, rule, now, &around.visits[visit], hits, set))
+    only.or_else(|| last_choice(around, rule, now, visit, hits, set))
         .expect("a row that holds a set is of a window that does")
 }
 
@@ -118,7 +127,6 @@ fn last_choice<B: Bits>(
 
 /// The times of the visits to a stream.
 fn visits_to(around: &Surroundings, stream: Slot) -> impl Iterator<Item = Timestamp> {
-    let start = around.visits.partition_point(|visit| visit.stream < stream);
-    let visits = around.visits[start..].iter().take_while(move |visit| visit.stream == stream);
+    let visits = around.visits.iter().filter(move |visit| visit.stream == stream);
     visits.map(|visit| visit.time)
 }
