@@ -86,14 +86,27 @@ impl VisitsByStream {
 
     /// Whether an event is within ξ of a visit to its stream, or between two.
     #[inline]
-    pub(super) fn is_near(&self, posting: &Posting) -> bool {
+    fn is_near(&self, posting: &Posting) -> bool {
         self.near[posting.stream.index()].contains(posting.time)
     }
 
-    /// How many events are. No branch for each, which nothing could predict.
+    /// Those events that are. No branch for each, which nothing could predict.
     #[inline]
-    pub(super) fn near_count(&self, postings: &[Posting]) -> usize {
-        postings.iter().map(|posting| usize::from(self.is_near(posting))).sum()
+    pub(super) fn near<'a>(
+        &self,
+        postings: &[Posting],
+        room: &'a mut Vec<Posting>,
+    ) -> &'a [Posting] {
+        let Some(&any) = postings.first() else { return &[] };
+        if room.len() < postings.len() {
+            room.resize(postings.len(), any);
+        }
+        let mut count = 0;
+        for posting in postings {
+            room[count] = *posting;
+            count += usize::from(self.is_near(posting));
+        }
+        &room[..count]
     }
 }
 

@@ -62,6 +62,8 @@ pub(super) struct Surroundings {
     bits: Vec<u32>,
     sorted: Vec<Member>,
     sorted_hits: Vec<Hit>,
+    /// Room for the events of one object that are near visits.
+    near: Vec<Posting>,
     /// By the first visit to each stream, the last passage whose object met the arriving one there.
     met_by: Vec<u32>,
 }
@@ -202,16 +204,18 @@ impl Surroundings {
         let was_here = self.by_stream.first(event.stream).is_some();
         self.members.clear();
         self.hits.clear();
+        let mut room = std::mem::take(&mut self.near);
         self.met_by.clear();
         self.met_by.resize(self.visits.len(), u32::MAX);
         let others = (0..).zip(together.iter().rev());
         for (number, passage) in others.filter(|(_, passage)| passage.object != event.object) {
             let first_hit = self.hits.len();
             let postings = store.list(passage.list);
-            if self.by_stream.near_count(postings) + 1 < rule.theta as usize {
+            let near = self.by_stream.near(postings, &mut room);
+            if near.len() + 1 < rule.theta as usize {
                 continue;
             }
-            self.meet(postings, rule, spans.all(), VisitsByStream::is_near);
+            self.meet(near.iter(), rule, spans.all());
             let streams = self.streams_from(first_hit, spans.now, number);
             if streams + 1 < rule.theta {
                 self.hits.truncate(first_hit);
@@ -219,7 +223,8 @@ impl Surroundings {
             }
             // In the arrival's own stream what counted before matters, and only for members.
             if was_here {
-                self.meet(postings, rule, spans.before, |_, p| p.stream == event.stream);
+                let here = postings.iter().filter(|posting| posting.stream == event.stream);
+                self.meet(here, rule, spans.before);
             }
             let (object, time) = (passage.object, passage.time);
             if self.members.len() < PLAIN_MAX && self.members.iter().any(|it| it.object == object) {
@@ -229,22 +234,15 @@ impl Surroundings {
             let is_elsewhere = time == event.time && object < event.object;
             self.members.push(Member { object, time, streams, is_elsewhere });
         }
+        self.near = room;
     }
 
-    /// Adds the hits of one object inside a span, as the next member's: of those of its events that
-    /// are chosen.
+    /// Adds the hits of one object inside a span, as the next member's.
     #[inline]
-    fn meet(
-        &mut self,
-        postings: &[Posting],
-        rule: &Rule,
-        span: Span,
-        is_chosen: impl Fn(&VisitsByStream, &Posting) -> bool,
-    ) {
+    fn meet<'a>(&mut self, postings: impl Iterator<Item = &'a Posting>, rule: &Rule, span: Span) {
         let Self { by_stream, visits, members, hits, .. } = self;
         let member = u32::try_from(members.len()).expect("fewer than 2^32 members");
-        for posting in postings.iter().filter(|posting| is_chosen(by_stream, posting)) {
-            let &Posting { time, stream } = posting;
+        for &Posting { time, stream } in postings {
             if !span.contains(time) {
                 continue;
             }

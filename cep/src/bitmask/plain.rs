@@ -32,6 +32,7 @@ pub(super) struct Plain {
     met: Vec<Met>,
     /// The hits of one visit, by time.
     hits: Vec<Hit>,
+    room: Room,
 }
 
 /// Who met the arriving object at a visit, and when.
@@ -60,7 +61,7 @@ impl Plain {
             && self.meet(around, rule, (time, stream))
             && {
                 self.rows(around, rule, rows);
-                choose(rule, rows, found)
+                choose(rule, rows, &mut self.room, found)
             }
     }
 
@@ -92,7 +93,7 @@ impl Plain {
 
     /// Makes the rows: mostly one window holds all hits of a visit.
     fn rows(&mut self, around: &Surroundings, rule: &Rule, rows: &mut Vec<Row<u64>>) {
-        let Self { met, hits } = self;
+        let Self { met, hits, .. } = self;
         rows.clear();
         for (number, (visit, met)) in (0..).zip(around.visits.iter().zip(&*met)) {
             let mut add = |members| {
@@ -117,23 +118,20 @@ impl Plain {
     }
 }
 
-/// Finds the closed sets of exactly θ − 1 streams. Says whether there are not too many choices.
-fn choose(rule: &Rule, rows: &[Row<u64>], found: &mut Vec<u64>) -> bool {
+/// Finds the sets of exactly θ − 1 streams. Says whether there are not too many choices.
+fn choose(rule: &Rule, rows: &[Row<u64>], room: &mut Room, found: &mut Vec<u64>) -> bool {
     let others = rule.theta - 1;
     let count = choices(rows.len() as u64, u64::from(others));
     if rows.len() > ROWS_MAX || count > CHOICES_MAX.min(rule.sets_max) {
         return false;
     }
+    let is_single = room.fill(rows);
     found.clear();
-    let mut rows_with = [0; PLAIN_MAX];
-    for (bit, row) in rows.iter().enumerate() {
-        row.members.for_each(|member| rows_with[member] |= 1 << bit);
-    }
-    let mut choices = Choices { rule, rows, rows_with, sets_left: rule.sets_max, found };
+    let mut choices = Choices { rule, room, sets_left: rule.sets_max, found };
     if !choices.choose(0, others, u64::MAX, 0) {
         return false;
     }
-    if rows.windows(2).any(|pair| pair[0].stream == pair[1].stream) {
+    if !is_single {
         drop_repeated(rule, found);
     }
     found.retain(|set| rule.takes(set.len() + 1));
@@ -168,12 +166,42 @@ fn choices(count: u64, chosen: u64) -> u64 {
     choices
 }
 
+/// The rows as choosing wants them, by number.
+#[derive(Debug, Default)]
+struct Room {
+    members: Vec<u64>,
+    /// All rows of the stream.
+    of_stream: Vec<u64>,
+    /// By member, the rows that hold it.
+    with: Vec<u64>,
+}
+
+impl Room {
+    /// Takes rows; says whether each stream has one.
+    fn fill(&mut self, rows: &[Row<u64>]) -> bool {
+        let Self { members, of_stream, with } = self;
+        members.clear();
+        of_stream.clear();
+        with.clear();
+        with.resize(PLAIN_MAX, 0);
+        for rows in rows.chunk_by(|a, b| a.stream == b.stream) {
+            let start = members.len();
+            let all = u64::all(start + rows.len()) & !u64::all(start);
+            for row in rows {
+                let bit = members.len();
+                row.members.for_each(|member| with[member].insert(bit));
+                members.push(row.members);
+                of_stream.push(all);
+            }
+        }
+        of_stream.iter().all(|rows| rows.len() == 1)
+    }
+}
+
 /// Going through the choices.
 struct Choices<'a> {
     rule: &'a Rule,
-    rows: &'a [Row<u64>],
-    /// By member, the rows that it is in.
-    rows_with: [u64; PLAIN_MAX],
+    room: &'a Room,
     /// How many more parts of what is common may be looked at.
     sets_left: u64,
     found: &'a mut Vec<u64>,
@@ -184,31 +212,27 @@ impl Choices<'_> {
     /// `common` is what the rows so far have in common, and `chosen` are all rows of their streams.
     /// Says whether that was all.
     fn choose(&mut self, start: usize, left: u32, common: u64, chosen: u64) -> bool {
-        let rows = self.rows;
-        let mut next = start;
-        while let Some(row) = rows.get(next) {
-            let of_stream = rows[next..].iter().take_while(|other| other.stream == row.stream);
-            let end = next + of_stream.clone().count();
-            let chosen = chosen | u64::all(end) & !u64::all(next);
-            for row in of_stream {
-                let common = common & row.members;
-                let is_all = if common == 0 {
-                    true
-                } else if left > 1 {
-                    self.choose(end, left - 1, common, chosen)
-                } else if !self.is_only_in(common, chosen) {
-                    true
-                } else if self.rule.report == ReportKind::All {
-                    self.grow(0, common, !chosen)
-                } else {
-                    self.found.push(common);
-                    true
-                };
-                if !is_all {
-                    return false;
-                }
+        let Room { members, of_stream, .. } = self.room;
+        let rows = members[start..].iter().zip(&of_stream[start..]);
+        for (row, (members, of_stream)) in (start..).zip(rows) {
+            let common = common & members;
+            if common == 0 || chosen.contains(row) {
+                continue;
             }
-            next = end;
+            let chosen = chosen | of_stream;
+            let is_all = if left > 1 {
+                self.choose(row + 1, left - 1, common, chosen)
+            } else if !self.is_only_in(common, chosen) {
+                true
+            } else if self.rule.report == ReportKind::All {
+                self.grow(0, common, !chosen)
+            } else {
+                self.found.push(common);
+                true
+            };
+            if !is_all {
+                return false;
+            }
         }
         true
     }
@@ -220,7 +244,7 @@ impl Choices<'_> {
         while let Some(bit) = open.first() {
             open.remove(bit);
             let set = set | 1 << bit;
-            let holders = holders & self.rows_with[bit];
+            let holders = holders & self.room.with[bit];
             let Some(left) = self.sets_left.checked_sub(1) else { return false };
             self.sets_left = left;
             if holders == 0 {
@@ -240,7 +264,7 @@ impl Choices<'_> {
     fn is_only_in(&self, set: u64, chosen: u64) -> bool {
         let (mut holders, mut rest) = (!chosen, set);
         while rest != 0 && holders != 0 {
-            holders &= self.rows_with[rest.trailing_zeros() as usize];
+            holders &= self.room.with[rest.trailing_zeros() as usize];
             rest &= rest - 1;
         }
         holders == 0
