@@ -20,7 +20,7 @@ use crate::share::Share;
 use crate::span::Span;
 
 /// About so many arrivals are mined in one go.
-const ARRIVALS: usize = 4096;
+const ARRIVALS: usize = 16384;
 /// Events that are stored in one go.
 const READ_AHEAD: usize = 32;
 /// Memory of silent streams and objects is given back after this share of τ.

@@ -10,6 +10,7 @@ use dunlin_index::{Posting, Slot};
 use dunlin_stream::Timestamp;
 
 use super::gather::Visit;
+use crate::span::Span;
 
 /// The visits of one arriving object, by stream; empty between two arrivals.
 #[derive(Debug, Default)]
@@ -36,23 +37,26 @@ impl Near {
         time.as_millis().wrapping_sub(self.from_ms) as u64 <= self.width_ms
     }
 
-    /// Takes in what is within ξ of a time that is not before any other.
-    fn extend(&mut self, time: Timestamp, xi_ms: i64) {
-        self.from_ms = self.from_ms.min(time.as_millis() - xi_ms);
-        self.width_ms = (time.as_millis() + xi_ms - self.from_ms) as u64;
+    /// Takes in what is within ξ of a time that is not before any other, and in `all`.
+    #[inline]
+    fn extend(&mut self, time: Timestamp, xi_ms: i64, all: Span) {
+        let near = all.near(time, xi_ms);
+        self.from_ms = self.from_ms.min(near.from.as_millis());
+        self.width_ms = (near.to.as_millis() - self.from_ms) as u64;
     }
 }
 
 impl VisitsByStream {
     /// Fills the empty table with visits, those of a stream beside each other and by time; says
-    /// whether they are, if each stream has one. Nothing is near those `here`, in the arrival's own
-    /// stream. All streams are less than `streams`.
+    /// whether they are, if each stream has one. Only what is in `all` is near, and nothing is near
+    /// those `here`, in the arrival's own stream. All streams are less than `streams`.
     pub(super) fn fill(
         &mut self,
         visits: &[Visit],
         streams: usize,
         here: Slot,
         xi_ms: i64,
+        all: Span,
     ) -> bool {
         if self.first.len() < streams {
             self.first.resize(streams, 0);
@@ -64,7 +68,7 @@ impl VisitsByStream {
             is_single &= *first == 0;
             *first = if *first == 0 { number } else { *first };
             if visit.stream != here {
-                self.near[visit.stream.index()].extend(visit.time, xi_ms);
+                self.near[visit.stream.index()].extend(visit.time, xi_ms, all);
             }
         }
         is_single
@@ -90,20 +94,15 @@ impl VisitsByStream {
         self.near[posting.stream.index()].contains(posting.time)
     }
 
-    /// Those events that are. No branch for each, which nothing could predict.
+    /// The numbers of those events that are. No branch for each, which nothing could predict.
     #[inline]
-    pub(super) fn near<'a>(
-        &self,
-        postings: &[Posting],
-        room: &'a mut Vec<Posting>,
-    ) -> &'a [Posting] {
-        let Some(&any) = postings.first() else { return &[] };
+    pub(super) fn near<'a>(&self, postings: &[Posting], room: &'a mut Vec<u32>) -> &'a [u32] {
         if room.len() < postings.len() {
-            room.resize(postings.len(), any);
+            room.resize(postings.len(), 0);
         }
         let mut count = 0;
-        for posting in postings {
-            room[count] = *posting;
+        for (index, posting) in (0..).zip(postings) {
+            room[count] = index;
             count += usize::from(self.is_near(posting));
         }
         &room[..count]
@@ -120,13 +119,14 @@ mod tests {
         let visit = |stream, time| Visit { stream: Slot(stream), time: at(time), hits_end: 0 };
         let visits = [visit(1, 100), visit(2, 50), visit(2, 80), visit(3, 0)];
         let mut table = VisitsByStream::default();
-        table.fill(&visits, 5, Slot(3), 10);
+        let all = Span { from: at(42), to: at(105) };
+        table.fill(&visits, 5, Slot(3), 10, all);
         let is_near = |table: &VisitsByStream, stream, time| {
             table.is_near(&Posting { time: at(time), stream: Slot(stream) })
         };
         let near = |stream| (-200..200).filter(|&time| is_near(&table, stream, time)).collect();
         let (one, two): (Vec<i64>, Vec<i64>) = (near(1), near(2));
-        assert!(one.into_iter().eq(90..=110) && two.into_iter().eq(40..=90));
+        assert!(one.into_iter().eq(90..=105) && two.into_iter().eq(42..=90));
         assert!([0, 3, 4].map(near).into_iter().all(|times: Vec<i64>| times.is_empty()));
         let first = |table: &VisitsByStream| [0, 1, 2, 3, 4].map(|it| table.first(Slot(it)));
         assert_eq!(first(&table), [None, Some(0), Some(1), Some(3), None]);

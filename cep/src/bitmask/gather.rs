@@ -62,8 +62,10 @@ pub(super) struct Surroundings {
     bits: Vec<u32>,
     sorted: Vec<Member>,
     sorted_hits: Vec<Hit>,
-    /// Room for the events of one object that are near visits.
-    near: Vec<Posting>,
+    /// Room for the numbers of those events of one object that are near visits.
+    near: Vec<u32>,
+    /// Whether there is one visit to each stream, and a word has a bit for each.
+    is_simple: bool,
     /// By the first visit to each stream, the last passage whose object met the arriving one there.
     met_by: Vec<u32>,
 }
@@ -109,7 +111,15 @@ pub(super) fn all_together<'a>(
 ) -> SmallVec<[&'a [Passage]; READ_AHEAD]> {
     let all: SmallVec<[&[Passage]; READ_AHEAD]> =
         arrivals.iter().map(|arrival| together(store, rule, arrival)).collect();
-    let lists = || all.iter().copied().flatten().map(|passage| store.list(passage.list));
+    // Those at one stream, one after the other, have most company in common.
+    let fresh = |index: usize| {
+        let before = index.checked_sub(1).map(|before| arrivals[before].event);
+        let before = before.filter(|before| before.stream == arrivals[index].event.stream);
+        let old =
+            before.map_or(0, |before| all[index].partition_point(|it| it.time <= before.time));
+        &all[index][old..]
+    };
+    let lists = || (0..all.len()).flat_map(fresh).map(|passage| store.list(passage.list));
     let lengths: usize = lists().map(<[Posting]>::len).sum();
     let lines = lists().flat_map(|list| list.iter().rev().step_by(POSTINGS_A_LINE));
     let streams: usize = lines.map(|posting| posting.stream.index()).sum();
@@ -154,12 +164,12 @@ impl Surroundings {
     fn find_visits(
         &mut self,
         postings: &[Posting],
-        Spans { now, before }: Spans,
+        spans: Spans,
         rule: &Rule,
         arrival: &Arrival,
         streams: usize,
     ) -> bool {
-        let here = arrival.event.stream;
+        let (Spans { now, before }, here) = (spans, arrival.event.stream);
         self.visits.clear();
         for &Posting { time, stream } in postings.iter().rev() {
             // In the arrival's own stream only what counted before matters.
@@ -174,11 +184,14 @@ impl Surroundings {
         if self.visits.len() + 1 < rule.theta as usize {
             return false;
         }
-        if !self.by_stream.fill(&self.visits, streams, here, rule.xi_ms) {
+        let all = spans.all();
+        self.is_simple = self.by_stream.fill(&self.visits, streams, here, rule.xi_ms, all);
+        if !self.is_simple {
             self.by_stream.clear(&self.visits);
             self.visits.sort_unstable_by_key(|visit| (visit.stream, visit.time));
-            self.by_stream.fill(&self.visits, streams, here, rule.xi_ms);
+            self.by_stream.fill(&self.visits, streams, here, rule.xi_ms, all);
         }
+        self.is_simple &= self.visits.len() <= u64::BITS as usize;
         let streams = self.visits.chunk_by(|a, b| a.stream == b.stream);
         let counting = streams.filter(|visits| {
             visits[0].stream != here && visits.iter().any(|visit| now.contains(visit.time))
@@ -215,8 +228,13 @@ impl Surroundings {
             if near.len() + 1 < rule.theta as usize {
                 continue;
             }
-            self.meet(near.iter(), rule, spans.all());
-            let streams = self.streams_from(first_hit, spans.now, number);
+            let near = near.iter().map(|&near| &postings[near as usize]);
+            let streams = if self.is_simple {
+                self.meet_simply(near, spans.now)
+            } else {
+                self.meet(near, rule, spans.all());
+                self.streams_from(first_hit, spans.now, number)
+            };
             if streams + 1 < rule.theta {
                 self.hits.truncate(first_hit);
                 continue;
@@ -235,6 +253,22 @@ impl Surroundings {
             self.members.push(Member { object, time, streams, is_elsewhere });
         }
         self.near = room;
+    }
+
+    /// Adds the hits of one object, as the next member's: its events near visits, one to each stream.
+    /// Says in how many streams they count now.
+    #[inline]
+    fn meet_simply<'a>(&mut self, near: impl Iterator<Item = &'a Posting>, now: Span) -> u32 {
+        let Self { by_stream, visits, members, hits, .. } = self;
+        let member = u32::try_from(members.len()).expect("fewer than 2^32 members");
+        let mut met = 0u64;
+        for &Posting { time, stream } in near {
+            let Some(visit) = by_stream.first(stream) else { continue };
+            let counts = (time >= now.from) & (visits[visit as usize].time >= now.from);
+            met |= u64::from(counts) << visit;
+            hits.push(Hit { visit, time, member });
+        }
+        met.count_ones()
     }
 
     /// Adds the hits of one object inside a span, as the next member's.

@@ -44,6 +44,7 @@ const PIECE: usize = 256;
 /// Mining by bit masks.
 #[derive(Debug, Default)]
 pub struct Bitmask {
+    by_stream: Vec<Arrival>,
     scratch: Scratch,
 }
 
@@ -80,6 +81,10 @@ impl Bitmask {
         share: &impl Share,
         out: &mut Vec<Report>,
     ) -> u64 {
+        self.by_stream.clear();
+        self.by_stream.extend_from_slice(arrivals);
+        self.by_stream.sort_by_key(|arrival| arrival.event.stream);
+        let arrivals = &self.by_stream[..];
         if rayon::current_num_threads() == 1 || arrivals.len() <= PIECE {
             self.scratch.take(store, rule, arrivals, share);
             out.append(&mut self.scratch.out);
