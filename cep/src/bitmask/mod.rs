@@ -44,7 +44,8 @@ const PIECE: usize = 256;
 /// Mining by bit masks.
 #[derive(Debug, Default)]
 pub struct Bitmask {
-    by_stream: Vec<Arrival>,
+    ordered: Vec<Arrival>,
+    order: Vec<u64>,
     scratch: Scratch,
 }
 
@@ -81,10 +82,8 @@ impl Bitmask {
         share: &impl Share,
         out: &mut Vec<Report>,
     ) -> u64 {
-        self.by_stream.clear();
-        self.by_stream.extend_from_slice(arrivals);
-        self.by_stream.sort_by_key(|arrival| arrival.event.stream);
-        let arrivals = &self.by_stream[..];
+        self.order(arrivals);
+        let arrivals = &self.ordered[..];
         if rayon::current_num_threads() == 1 || arrivals.len() <= PIECE {
             self.scratch.take(store, rule, arrivals, share);
             out.append(&mut self.scratch.out);
@@ -97,6 +96,20 @@ impl Bitmask {
         let pieces = arrivals.par_chunks(PIECE).map_init(Scratch::default, look);
         let pieces: Vec<(Vec<Report>, u64)> = pieces.collect();
         pieces.into_iter().map(|(mut reports, cut)| (out.append(&mut reports), cut).1).sum()
+    }
+}
+
+impl Bitmask {
+    /// Puts the arrivals of a stream after each other, since they have most company in common.
+    fn order(&mut self, arrivals: &[Arrival]) {
+        let Self { order, ordered, .. } = self;
+        order.clear();
+        let key =
+            |(arrival, number): (&Arrival, u64)| u64::from(arrival.event.stream.0) << 32 | number;
+        order.extend(arrivals.iter().zip(0..).map(key));
+        order.sort_unstable();
+        ordered.clear();
+        ordered.extend(order.iter().map(|key| arrivals[*key as u32 as usize]));
     }
 }
 

@@ -183,7 +183,8 @@ impl Room {
         members.clear();
         of_stream.clear();
         with.clear();
-        with.resize(PLAIN_MAX, 0);
+        let count = rows.iter().fold(0, |all, row| all | row.members);
+        with.resize(64 - count.leading_zeros() as usize, 0);
         for rows in rows.chunk_by(|a, b| a.stream == b.stream) {
             let start = members.len();
             let all = u64::all(start + rows.len()) & !u64::all(start);
