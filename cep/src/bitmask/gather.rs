@@ -230,7 +230,7 @@ impl Surroundings {
             }
             let near = near.iter().map(|&near| &postings[near as usize]);
             let streams = if self.is_simple {
-                self.meet_simply(near, spans.now)
+                self.meet_simply(near)
             } else {
                 self.meet(near, rule, spans.all());
                 self.streams_from(first_hit, spans.now, number)
@@ -256,16 +256,15 @@ impl Surroundings {
     }
 
     /// Adds the hits of one object, as the next member's: its events near visits, one to each stream.
-    /// Says in how many streams they count now.
+    /// Says in how many streams they are; some that only counted before may be among them.
     #[inline]
-    fn meet_simply<'a>(&mut self, near: impl Iterator<Item = &'a Posting>, now: Span) -> u32 {
-        let Self { by_stream, visits, members, hits, .. } = self;
+    fn meet_simply<'a>(&mut self, near: impl Iterator<Item = &'a Posting>) -> u32 {
+        let Self { by_stream, members, hits, .. } = self;
         let member = u32::try_from(members.len()).expect("fewer than 2^32 members");
         let mut met = 0u64;
         for &Posting { time, stream } in near {
             let Some(visit) = by_stream.first(stream) else { continue };
-            let counts = (time >= now.from) & (visits[visit as usize].time >= now.from);
-            met |= u64::from(counts) << visit;
+            met |= 1 << visit;
             hits.push(Hit { visit, time, member });
         }
         met.count_ones()
