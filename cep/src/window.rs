@@ -92,7 +92,7 @@ impl EventWindow {
             let start = out.len();
             counts.cut += mine(&self.store, &self.rule, &self.arrivals, out);
             let mut told = out.split_off(start);
-            // Mostly by time already, which the sort finds out in one pass.
+            // A miner may tell them in any order; few are of one time.
             told.sort_by_key(|report| report.time);
             for at_once in told.chunk_by_mut(|a, b| a.time == b.time) {
                 at_once.sort_unstable_by(|a, b| a.objects.cmp(&b.objects));

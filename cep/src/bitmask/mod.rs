@@ -6,12 +6,16 @@
 //!    members   who is in s within ξ of T, and met o      one look at the end of the stream's ring,
 //!              in θ − 1 other streams                    one posting list for each who is there
 //!    rows      for each visit and window of ξ a mask     members that met o there, all at once
-//!    search    depth first over masks                    AND, count streams
+//!    sets      what rows have in common                  AND, mostly by choices of θ − 1 streams
 //! ```
 //!
-//! Rows are made of the events' own times and windows no wider than ξ, so the sets that the search
-//! finds are exact. Most arrivals end early: o was in too few streams, or nobody met it in enough
-//! of them. Arrivals do not depend on one another: they are looked at in parallel.
+//! Rows are made of the events' own times and windows no wider than ξ, so the sets that are found
+//! are exact. Most arrivals end early: o was in too few streams, or nobody met it in enough of
+//! them. Where all that counts now counted before, which is nearly always, a new set met o in θ − 1
+//! other streams exactly (`plain`); the rest is searched set by set (`search`).
+//!
+//! Arrivals do not depend on one another: they are looked at in parallel, and those of one stream
+//! after each other, since they have most company in common, which then lies in the cache.
 //!
 //! Cost per arrival: a posting list for each object that is there, each of its postings one table
 //! look-up; then some words for each row and set.
@@ -28,6 +32,7 @@ use std::iter::once;
 
 use dunlin_index::EventStore;
 use rayon::prelude::*;
+use smallvec::SmallVec;
 
 use crate::miner::{Arrival, Miner};
 use crate::report::Report;
@@ -44,7 +49,7 @@ const PIECE: usize = 256;
 /// Mining by bit masks.
 #[derive(Debug, Default)]
 pub struct Bitmask {
-    ordered: Vec<Arrival>,
+    /// The stream and the number of each arrival.
     order: Vec<u64>,
     scratch: Scratch,
 }
@@ -82,41 +87,54 @@ impl Bitmask {
         share: &impl Share,
         out: &mut Vec<Report>,
     ) -> u64 {
-        self.order(arrivals);
-        let arrivals = &self.ordered[..];
-        if rayon::current_num_threads() == 1 || arrivals.len() <= PIECE {
+        self.put_in_order(arrivals);
+        let arrivals = Ordered { arrivals, order: &self.order };
+        if rayon::current_num_threads() == 1 || arrivals.order.len() <= PIECE {
             self.scratch.take(store, rule, arrivals, share);
             out.append(&mut self.scratch.out);
             return std::mem::take(&mut self.scratch.cut);
         }
-        let look = |scratch: &mut Scratch, arrivals: &[Arrival]| {
-            scratch.take(store, rule, arrivals, share);
+        let look = |scratch: &mut Scratch, order: &[u64]| {
+            scratch.take(store, rule, Ordered { order, ..arrivals }, share);
             (std::mem::take(&mut scratch.out), std::mem::take(&mut scratch.cut))
         };
-        let pieces = arrivals.par_chunks(PIECE).map_init(Scratch::default, look);
+        let pieces = self.order.par_chunks(PIECE).map_init(Scratch::default, look);
         let pieces: Vec<(Vec<Report>, u64)> = pieces.collect();
         pieces.into_iter().map(|(mut reports, cut)| (out.append(&mut reports), cut).1).sum()
     }
-}
 
-impl Bitmask {
-    /// Puts the arrivals of a stream after each other, since they have most company in common.
-    fn order(&mut self, arrivals: &[Arrival]) {
-        let Self { order, ordered, .. } = self;
-        order.clear();
-        let key =
-            |(arrival, number): (&Arrival, u64)| u64::from(arrival.event.stream.0) << 32 | number;
-        order.extend(arrivals.iter().zip(0..).map(key));
-        order.sort_unstable();
-        ordered.clear();
-        ordered.extend(order.iter().map(|key| arrivals[*key as u32 as usize]));
+    /// Orders arrivals by stream, then as they are.
+    fn put_in_order(&mut self, arrivals: &[Arrival]) {
+        let keys = arrivals
+            .iter()
+            .zip(0..)
+            .map(|(arrival, number): (_, u64)| u64::from(arrival.event.stream.0) << 32 | number);
+        self.order.clear();
+        self.order.extend(keys);
+        self.order.sort_unstable();
     }
 }
 
+/// Arrivals in the order in which they are looked at.
+#[derive(Clone, Copy)]
+struct Ordered<'a> {
+    arrivals: &'a [Arrival],
+    /// Stream and number of each.
+    order: &'a [u64],
+}
+
 impl Scratch {
-    fn take(&mut self, store: &EventStore, rule: &Rule, arrivals: &[Arrival], share: &impl Share) {
-        for arrivals in arrivals.chunks(gather::READ_AHEAD) {
-            let all = gather::all_together(store, rule, arrivals);
+    fn take(
+        &mut self,
+        store: &EventStore,
+        rule: &Rule,
+        Ordered { arrivals, order }: Ordered<'_>,
+        share: &impl Share,
+    ) {
+        for keys in order.chunks(gather::READ_AHEAD) {
+            let arrivals = keys.iter().map(|&key| arrivals[key as u32 as usize]);
+            let arrivals: SmallVec<[Arrival; gather::READ_AHEAD]> = arrivals.collect();
+            let all = gather::all_together(store, rule, &arrivals);
             for (arrival, together) in arrivals.iter().zip(all) {
                 let object = arrival.event.object;
                 let may_tell = together.iter().any(|p| share.may_begin(p.object, object));

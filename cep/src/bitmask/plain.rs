@@ -32,7 +32,7 @@ pub(super) struct Plain {
     met: Vec<Met>,
     /// The hits of one visit, by time.
     hits: Vec<Hit>,
-    room: Room,
+    masks: Masks,
 }
 
 /// Who met the arriving object at a visit, and when.
@@ -61,7 +61,7 @@ impl Plain {
             && self.meet(around, rule, (time, stream))
             && {
                 self.rows(around, rule, rows);
-                choose(rule, rows, &mut self.room, found)
+                choose(rule, rows, &mut self.masks, found)
             }
     }
 
@@ -119,15 +119,15 @@ impl Plain {
 }
 
 /// Finds the sets of exactly θ − 1 streams. Says whether there are not too many choices.
-fn choose(rule: &Rule, rows: &[Row<u64>], room: &mut Room, found: &mut Vec<u64>) -> bool {
+fn choose(rule: &Rule, rows: &[Row<u64>], masks: &mut Masks, found: &mut Vec<u64>) -> bool {
     let others = rule.theta - 1;
     let count = choices(rows.len() as u64, u64::from(others));
     if rows.len() > ROWS_MAX || count > CHOICES_MAX.min(rule.sets_max) {
         return false;
     }
-    let is_single = room.fill(rows);
+    let is_single = masks.fill(rows);
     found.clear();
-    let mut choices = Choices { rule, room, sets_left: rule.sets_max, found };
+    let mut choices = Choices { rule, masks, sets_left: rule.sets_max, found };
     if !choices.choose(0, others, u64::MAX, 0) {
         return false;
     }
@@ -168,7 +168,7 @@ fn choices(count: u64, chosen: u64) -> u64 {
 
 /// The rows as choosing wants them, by number.
 #[derive(Debug, Default)]
-struct Room {
+struct Masks {
     members: Vec<u64>,
     /// All rows of the stream.
     of_stream: Vec<u64>,
@@ -176,7 +176,7 @@ struct Room {
     with: Vec<u64>,
 }
 
-impl Room {
+impl Masks {
     /// Takes rows; says whether each stream has one.
     fn fill(&mut self, rows: &[Row<u64>]) -> bool {
         let Self { members, of_stream, with } = self;
@@ -202,7 +202,7 @@ impl Room {
 /// Going through the choices.
 struct Choices<'a> {
     rule: &'a Rule,
-    room: &'a Room,
+    masks: &'a Masks,
     /// How many more parts of what is common may be looked at.
     sets_left: u64,
     found: &'a mut Vec<u64>,
@@ -213,7 +213,7 @@ impl Choices<'_> {
     /// `common` is what the rows so far have in common, and `chosen` are all rows of their streams.
     /// Says whether that was all.
     fn choose(&mut self, start: usize, left: u32, common: u64, chosen: u64) -> bool {
-        let Room { members, of_stream, .. } = self.room;
+        let Masks { members, of_stream, .. } = self.masks;
         let rows = members[start..].iter().zip(&of_stream[start..]);
         for (row, (members, of_stream)) in (start..).zip(rows) {
             let common = common & members;
@@ -245,7 +245,7 @@ impl Choices<'_> {
         while let Some(bit) = open.first() {
             open.remove(bit);
             let set = set | 1 << bit;
-            let holders = holders & self.room.with[bit];
+            let holders = holders & self.masks.with[bit];
             let Some(left) = self.sets_left.checked_sub(1) else { return false };
             self.sets_left = left;
             if holders == 0 {
@@ -265,9 +265,21 @@ impl Choices<'_> {
     fn is_only_in(&self, set: u64, chosen: u64) -> bool {
         let (mut holders, mut rest) = (!chosen, set);
         while rest != 0 && holders != 0 {
-            holders &= self.room.with[rest.trailing_zeros() as usize];
+            holders &= self.masks.with[rest.trailing_zeros() as usize];
             rest &= rest - 1;
         }
         holders == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn choices_are_counted_up_to_a_bound() {
+        assert_eq!([0, 1, 2, 3].map(|chosen| choices(6, chosen)), [1, 6, 15, 20]);
+        assert_eq!([(2, 3), (0, 1), (64, 1), (45, 2)].map(|(n, k)| choices(n, k)), [0, 0, 64, 990]);
+        assert!(choices(64, 3) > CHOICES_MAX && choices(u64::from(u32::MAX), 9) > CHOICES_MAX);
     }
 }
