@@ -166,7 +166,7 @@ fn rivals(name: &str, events: &Events, rule: &Rule) -> Result<()> {
         let rule = Rule { report, size_max, ..rule.clone() };
         let mut best = None;
         for (name, miner) in miners() {
-            let ran = mine(events, &rule, miner())?;
+            let ran = median(events, &rule, miner)?;
             let best: Ran = *best.get_or_insert(ran);
             anyhow::ensure!(ran.reports == best.reports, "{name} tells {} sets", ran.reports);
             println!(
