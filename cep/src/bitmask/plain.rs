@@ -127,8 +127,9 @@ fn choose(rule: &Rule, rows: &[Row<u64>], masks: &mut Masks, found: &mut Vec<u64
     }
     let is_single = masks.fill(rows);
     found.clear();
-    let mut choices = Choices { rule, masks, sets_left: rule.sets_max, found };
-    if !choices.choose(0, others, u64::MAX, 0) {
+    let members = u64::all(masks.with.len());
+    let mut choices = Choices { rule, masks, is_single, sets_left: rule.sets_max, found };
+    if !choices.choose(0, others, members, 0) {
         return false;
     }
     if !is_single {
@@ -203,6 +204,8 @@ impl Masks {
 struct Choices<'a> {
     rule: &'a Rule,
     masks: &'a Masks,
+    /// Whether each stream has one row.
+    is_single: bool,
     /// How many more parts of what is common may be looked at.
     sets_left: u64,
     found: &'a mut Vec<u64>,
@@ -213,6 +216,10 @@ impl Choices<'_> {
     /// `common` is what the rows so far have in common, and `chosen` are all rows of their streams.
     /// Says whether that was all.
     fn choose(&mut self, start: usize, left: u32, common: u64, chosen: u64) -> bool {
+        // What is common was frequent, and so were its parts.
+        if self.is_single && self.holders(common).len() >= self.rule.theta as usize {
+            return true;
+        }
         let Masks { members, of_stream, .. } = self.masks;
         let rows = members[start..].iter().zip(&of_stream[start..]);
         for (row, (members, of_stream)) in (start..).zip(rows) {
@@ -258,6 +265,14 @@ impl Choices<'_> {
             }
         }
         true
+    }
+
+    /// The rows that hold a set that is not empty.
+    #[inline]
+    fn holders(&self, set: u64) -> u64 {
+        let mut holders = u64::MAX;
+        set.for_each(|member| holders &= self.masks.with[member]);
+        holders
     }
 
     /// Whether only rows that are `chosen` hold a set.
