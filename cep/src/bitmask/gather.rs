@@ -1,10 +1,10 @@
 //! Who has met an arriving object where before: one pass over the postings of those around it.
 //!
 //! ```text
-//! visits    the arriving object's own earlier events, stream by stream
+//! visits    the arriving object's own earlier events, those of a stream beside each other
 //! members   the objects in the arrival's stream within ξ and τ that met it in θ − 1 others: a bit
 //!           each
-//! hits      the members' events within ξ of a visit, by visit and time
+//! hits      the members' events within ξ of a visit, member by member; then by visit
 //! ```
 //!
 //! A table by stream says when the visits to it were, so each posting of a candidate costs one read

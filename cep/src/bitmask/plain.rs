@@ -61,7 +61,7 @@ impl Plain {
             && self.meet(around, rule, (time, stream))
             && {
                 self.rows(around, rule, rows);
-                choose(rule, rows, &mut self.masks, found)
+                choose(rule, around.members.len(), rows, &mut self.masks, found)
             }
     }
 
@@ -119,17 +119,22 @@ impl Plain {
 }
 
 /// Finds the sets of exactly θ − 1 streams. Says whether there are not too many choices.
-fn choose(rule: &Rule, rows: &[Row<u64>], masks: &mut Masks, found: &mut Vec<u64>) -> bool {
+fn choose(
+    rule: &Rule,
+    members: usize,
+    rows: &[Row<u64>],
+    masks: &mut Masks,
+    found: &mut Vec<u64>,
+) -> bool {
     let others = rule.theta - 1;
     let count = choices(rows.len() as u64, u64::from(others));
     if rows.len() > ROWS_MAX || count > CHOICES_MAX.min(rule.sets_max) {
         return false;
     }
-    let is_single = masks.fill(rows);
+    let is_single = masks.fill(members, rows);
     found.clear();
-    let members = u64::all(masks.with.len());
     let mut choices = Choices { rule, masks, is_single, sets_left: rule.sets_max, found };
-    if !choices.choose(0, others, members, 0) {
+    if !choices.choose(0, others, u64::all(members), 0) {
         return false;
     }
     if !is_single {
@@ -178,14 +183,13 @@ struct Masks {
 }
 
 impl Masks {
-    /// Takes rows; says whether each stream has one.
-    fn fill(&mut self, rows: &[Row<u64>]) -> bool {
+    /// Takes rows of so many members; says whether each stream has one.
+    fn fill(&mut self, count: usize, rows: &[Row<u64>]) -> bool {
         let Self { members, of_stream, with } = self;
         members.clear();
         of_stream.clear();
         with.clear();
-        let count = rows.iter().fold(0, |all, row| all | row.members);
-        with.resize(64 - count.leading_zeros() as usize, 0);
+        with.resize(count, 0);
         for rows in rows.chunk_by(|a, b| a.stream == b.stream) {
             let start = members.len();
             let all = u64::all(start + rows.len()) & !u64::all(start);
@@ -267,7 +271,7 @@ impl Choices<'_> {
         true
     }
 
-    /// The rows that hold a set that is not empty.
+    /// The rows that hold a set, and all there could be if it is empty.
     #[inline]
     fn holders(&self, set: u64) -> u64 {
         let mut holders = u64::MAX;
@@ -278,12 +282,7 @@ impl Choices<'_> {
     /// Whether only rows that are `chosen` hold a set.
     #[inline]
     fn is_only_in(&self, set: u64, chosen: u64) -> bool {
-        let (mut holders, mut rest) = (!chosen, set);
-        while rest != 0 && holders != 0 {
-            holders &= self.masks.with[rest.trailing_zeros() as usize];
-            rest &= rest - 1;
-        }
-        holders == 0
+        self.holders(set) & !chosen == 0
     }
 }
 

@@ -32,8 +32,7 @@ pub(super) struct Row<B> {
     pub(super) was_before: bool,
 }
 
-/// The rows of an arrival at `time` in `stream`, those of a stream beside each other and by
-/// visit.
+/// The rows of an arrival at `time` in `stream`, those of a stream beside each other and by visit.
 pub(super) fn rows<B: Bits>(
     around: &Surroundings,
     rule: &Rule,
@@ -73,8 +72,8 @@ pub(super) fn rows<B: Bits>(
     }
 }
 
-/// Calls `each` for the greatest windows of hits, ordered by time, inside `span` that with a visit at `time` span no
-/// more than `xi_ms`.
+/// Calls `each` for the greatest windows of hits, which are ordered by time, inside `span` that with
+/// a visit at `time` span no more than `xi_ms`.
 pub(super) fn windows(
     hits: &[Hit],
     span: Span,
