@@ -4,6 +4,11 @@
 //! over commas and lines; `""` inside stands for one quote. A row without quotes, nearly every one,
 //! is cut in place. Rows may be shorter or longer than the header, empty lines are passed over.
 //! A quote that is not closed within 1 MiB costs that one row, not the rest of the file.
+//!
+//! ```text
+//! block ─┬─ lines without a quote ──> pieces, read on all threads ──> rows ─┬─> Sink, in order
+//!        └─ all others, one after the other ────────────────────────────────┘
+//! ```
 
 use std::io::{self, BufRead};
 use std::ops::Range;
@@ -11,10 +16,14 @@ use std::ops::Range;
 use super::error::{Field, ReadError, RowError};
 use super::lines::{LINE_BYTES_MAX, Line, Lines};
 use super::sink::{Row, Sink, Table, coord, text, time};
+use super::stretch::Stretch;
 use crate::columns::Wanted;
 
 /// The wanted fields of a row, as far as it has them.
 pub(crate) type Fields<'a, const N: usize> = [Option<&'a [u8]>; N];
+
+/// Stretches from this length on are read on all threads.
+const STRETCH_BYTES_MIN: usize = 16 * 1024;
 
 /// Reads a CSV file with the wanted columns, of which `row` makes a row; a file without any line
 /// has no rows.
@@ -22,19 +31,37 @@ pub(crate) fn read<R: BufRead, T: Table, const N: usize>(
     input: R,
     wanted: Wanted<N>,
     sink: &mut Sink<T>,
-    row: impl for<'r> Fn(Fields<'r, N>) -> Result<T::Row<'r>, RowError>,
+    row: impl for<'r> Fn(Fields<'r, N>) -> Result<T::Row<'r>, RowError> + Sync,
 ) -> Result<(), ReadError> {
     let mut rows = Rows::new(input);
+    if rayon::current_num_threads() > 1 {
+        rows.stretch_bytes_min = STRETCH_BYTES_MIN;
+    }
+    read_rows(rows, wanted, sink, row)
+}
+
+fn read_rows<R: BufRead, T: Table, const N: usize>(
+    mut rows: Rows<R>,
+    wanted: Wanted<N>,
+    sink: &mut Sink<T>,
+    row: impl for<'r> Fn(Fields<'r, N>) -> Result<T::Row<'r>, RowError> + Sync,
+) -> Result<(), ReadError> {
     let Some(header) = rows.next().map_err(|source| sink.read_error(source))? else {
         return Ok(());
     };
     let places = places(&header, wanted, sink)?;
     rows.width = 1 + places.iter().max().copied().unwrap_or_default();
-    while let Some(cut) = rows.next().map_err(|source| sink.read_error(source))? {
+    loop {
+        while let Some(stretch) = rows.stretch().map_err(|source| sink.read_error(source))? {
+            let passed = stretch.read(&places, sink, &row)?;
+            rows.lines.pass(passed);
+        }
+        let Some(cut) = rows.next().map_err(|source| sink.read_error(source))? else {
+            return Ok(());
+        };
         let fields = || places.map(|place| cut.field(place));
         sink.take(cut.line, cut.flaw.map_or_else(|| row(fields()), Err))?;
     }
-    Ok(())
 }
 
 /// The position that a row gives in its object, time, x and y.
@@ -94,12 +121,22 @@ pub(crate) struct Rows<R> {
     quoted: QuotedRow,
     /// How many fields of a row are wanted.
     width: usize,
+    /// Stretches from this length on are read as such.
+    stretch_bytes_min: usize,
+    /// The line that ends the last stretch that was too short.
+    stretch_end: u64,
 }
 
 impl<R: BufRead> Rows<R> {
     pub(crate) fn new(input: R) -> Self {
-        let (lines, quoted) = (Lines::new(input), QuotedRow::default());
-        Self { lines, fields: Vec::new(), quoted, width: usize::MAX }
+        Self {
+            lines: Lines::new(input),
+            fields: Vec::new(),
+            quoted: QuotedRow::default(),
+            width: usize::MAX,
+            stretch_bytes_min: usize::MAX,
+            stretch_end: 0,
+        }
     }
 
     /// The next row, if there is one.
@@ -114,11 +151,27 @@ impl<R: BufRead> Rows<R> {
             if !line.whole || memchr::memchr(b'"', line.raw).is_some() {
                 return self.next_quoted().map(Some);
             }
-            cut_plain(line.bytes(), self.width, &mut self.fields);
+            cut(line.bytes(), self.width, &mut self.fields);
             let Line { number, raw, .. } = self.lines.line();
             return Ok(Some(Cut { line: number, bytes: raw, fields: &self.fields, flaw: None }));
         }
         Ok(None)
+    }
+
+    /// The stretch that lies ahead, if it is long enough; else the rows up to its end are for
+    /// [`Rows::next`].
+    fn stretch(&mut self) -> io::Result<Option<Stretch<'_>>> {
+        let first_line = self.lines.next_number();
+        if self.stretch_bytes_min == usize::MAX || first_line <= self.stretch_end {
+            return Ok(None);
+        }
+        let length = self.lines.ahead(b'"')?;
+        let text = self.lines.stretch(length);
+        if length < self.stretch_bytes_min {
+            self.stretch_end = first_line + memchr::memchr_iter(b'\n', text).count() as u64;
+            return Ok(None);
+        }
+        Ok(Some(Stretch { first_line, text, width: self.width }))
     }
 
     #[cold]
@@ -131,7 +184,7 @@ impl<R: BufRead> Rows<R> {
 
 /// Cuts a line without quotes, as far as its first `width` fields.
 #[inline]
-fn cut_plain(bytes: &[u8], width: usize, fields: &mut Vec<Range<usize>>) {
+pub(crate) fn cut(bytes: &[u8], width: usize, fields: &mut Vec<Range<usize>>) {
     let mut start = 0;
     for (place, &byte) in bytes.iter().enumerate() {
         if byte == b',' {
@@ -218,7 +271,9 @@ impl QuotedRow {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::read::rejected::Rejected;
     use proptest::prelude::*;
+    use std::path::Path;
 
     type Fields = Vec<Vec<u8>>;
 
@@ -263,13 +318,69 @@ mod tests {
         }
     }
 
+    /// Rows of one field as they were read; an `a` is refused.
+    #[derive(Default)]
+    struct Seen(Vec<Option<Vec<u8>>>);
+
+    impl Table for Seen {
+        type Row<'r> = Option<&'r [u8]>;
+
+        fn push(&mut self, row: &Self::Row<'_>) -> Result<(), RowError> {
+            self.0.push(row.map(<[u8]>::to_vec));
+            if *row == Some(b"a") { Err(RowError::EmptyObject) } else { Ok(()) }
+        }
+    }
+
+    /// What the sink gets of column b, and of the rows that were refused.
+    fn taken(
+        text: &str,
+        block: usize,
+        stretch_bytes_min: usize,
+    ) -> (Vec<Option<Vec<u8>>>, Rejected) {
+        let (mut table, mut rejected) = (Seen::default(), Rejected::default());
+        let mut sink = Sink {
+            path: Path::new("rows.csv"),
+            gzip: false,
+            strict: false,
+            table: &mut table,
+            rejected: &mut rejected,
+        };
+        let mut rows = Rows::new(io::BufReader::with_capacity(block, text.as_bytes()));
+        rows.stretch_bytes_min = stretch_bytes_min;
+        let wanted = Wanted { names: ["b"], example: "" };
+        read_rows(rows, wanted, &mut sink, |[field]| match field {
+            Some(b"bc") => Err(RowError::OpenQuote),
+            field => Ok(field),
+        })
+        .unwrap();
+        (table.0, rejected)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+        #[test]
+        fn stretches_do_not_show(
+            parts in proptest::collection::vec(
+                proptest::sample::select(vec!["a", "bc", ",", ",", "\"", "\n", "\n", "\r\n"]), 0..60),
+            block in 1usize..80,
+            stretch_bytes_min in 1usize..20,
+            threads in 1usize..5,
+        ) {
+            let text = format!("x,b\n{}", parts.concat());
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            let stretches = pool.install(|| taken(&text, block, stretch_bytes_min));
+            prop_assert_eq!(stretches, taken(&text, block, usize::MAX));
+        }
+    }
+
     #[test]
     fn fields_beyond_the_wanted_are_not_cut() {
         let mut fields = Vec::new();
-        cut_plain(b"a,b,c,d", 2, &mut fields);
+        cut(b"a,b,c,d", 2, &mut fields);
         assert_eq!(fields, [0..1, 2..3]);
         fields.clear();
-        cut_plain(b"a,b", 5, &mut fields);
+        cut(b"a,b", 5, &mut fields);
         assert_eq!(fields, [0..1, 2..3]);
     }
 }

@@ -34,6 +34,13 @@ impl<'a> Line<'a> {
     }
 }
 
+/// A stretch of whole lines that is done with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Passed {
+    pub(crate) bytes: usize,
+    pub(crate) lines: u64,
+}
+
 /// The lines of an input: [`Lines::advance`] to the next one, then look at [`Lines::line`].
 pub(crate) struct Lines<R> {
     input: R,
@@ -58,11 +65,7 @@ impl<R: BufRead> Lines<R> {
 
     /// Goes to the next line and says whether there is one.
     pub(crate) fn advance(&mut self) -> io::Result<bool> {
-        if let Current::Lent(length) = self.current {
-            self.input.consume(length + 1);
-        }
-        self.current = Current::Spilled { whole: true };
-        self.spill.clear();
+        self.give_up_line();
         let buffer = self.input.fill_buf()?;
         if buffer.is_empty() {
             return Ok(false);
@@ -85,6 +88,41 @@ impl<R: BufRead> Lines<R> {
                 Line { number, raw: &buffer[..length], whole: true }
             }
         }
+    }
+
+    /// How long the stretch of whole lines is that lies ahead in one block and has no `stop` in it.
+    ///
+    /// The current line is given up: look at the stretch with [`Lines::stretch`], then either pass
+    /// over it or advance.
+    pub(crate) fn ahead(&mut self, stop: u8) -> io::Result<usize> {
+        self.give_up_line();
+        let block = self.input.fill_buf()?;
+        let end = memchr::memchr(stop, block).unwrap_or(block.len());
+        Ok(memchr::memrchr(b'\n', &block[..end]).map_or(0, |last| last + 1))
+    }
+
+    /// The first `length` bytes that lie ahead.
+    pub(crate) fn stretch(&mut self, length: usize) -> &[u8] {
+        &self.input.fill_buf().expect("the stretch lies in the buffer")[..length]
+    }
+
+    /// The number of the line that is next.
+    pub(crate) fn next_number(&self) -> u64 {
+        self.number + 1
+    }
+
+    /// Goes on behind a stretch.
+    pub(crate) fn pass(&mut self, stretch: Passed) {
+        self.input.consume(stretch.bytes);
+        self.number += stretch.lines;
+    }
+
+    fn give_up_line(&mut self) {
+        if let Current::Lent(length) = self.current {
+            self.input.consume(length + 1);
+        }
+        self.current = Current::Spilled { whole: true };
+        self.spill.clear();
     }
 
     /// Copies a line that goes on in the next block.

@@ -21,6 +21,7 @@ mod json;
 pub(crate) mod lines;
 pub(crate) mod rejected;
 mod sink;
+mod stretch;
 mod tdrive;
 
 use std::fs;

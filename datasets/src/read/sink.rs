@@ -15,7 +15,7 @@ use crate::Trace;
 /// Rows of one kind, collected in columns.
 pub(crate) trait Table {
     /// A row as a format reads it, not checked yet.
-    type Row<'r>;
+    type Row<'r>: Send;
 
     /// Takes a row, or says what is wrong with it.
     fn push(&mut self, row: &Self::Row<'_>) -> Result<(), RowError>;
