@@ -7,7 +7,7 @@
 
 use std::fmt;
 
-use dunlin_index::{Coord, PositionError, SpaceKind};
+use dunlin_index::{Coord, PositionError, SpaceKind, Window};
 use serde::de::{Error, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer};
 
@@ -46,6 +46,22 @@ pub enum Question {
 impl Question {
     /// The largest k: more neighbours than that are a dump, not a question.
     pub const K_MAX: usize = 1_000_000;
+
+    /// Where the question looks: its point, or the corner of its area's box with the least x and y;
+    /// `None` if it looks from an object.
+    #[must_use]
+    pub fn place(&self) -> Option<Coord> {
+        match self {
+            Self::Knn { focus, .. } | Self::Within { focus, .. } => match focus {
+                Focus::Point(at) => Some(*at),
+                Focus::Object(_) => None,
+            },
+            Self::Inside(area) => {
+                let Window { x: [x, _], y } = area.window();
+                Some(Coord { x: x.min, y: y.min })
+            }
+        }
+    }
 }
 
 /// A question with the name under which it stands.
