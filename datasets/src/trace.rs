@@ -49,6 +49,14 @@ impl Trace {
         self.at = order.par_iter().map(|&(_, row)| self.at[row]).collect();
     }
 
+    /// Makes room for so many rows more, as far as there is memory.
+    pub(crate) fn reserve(&mut self, rows: usize) {
+        // Without it they grow step by step.
+        let _ = self.times.try_reserve(rows);
+        let _ = self.objects.try_reserve(rows);
+        let _ = self.at.try_reserve(rows);
+    }
+
     pub(crate) fn push(&mut self, time: Timestamp, object: &str, at: Coord) {
         let slot = self.slot(object);
         self.times.push(time);

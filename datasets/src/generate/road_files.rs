@@ -2,6 +2,7 @@
 //!
 //! The length in the file is not used: such files give degrees as often as metres.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -52,7 +53,8 @@ fn each_line(
     mut take: impl FnMut(u64, &str) -> Result<(), RoadError>,
 ) -> Result<(), RoadError> {
     let mut silent = |_: Progress| ();
-    let mut meter = Meter::new(0, &mut silent);
+    let share = Cell::default();
+    let mut meter = Meter::new(0, &mut silent, &share);
     let input = Input::open(path, &mut meter)?;
     let gzip = input.is_gzip();
     let mut lines = Lines::new(input);

@@ -273,6 +273,7 @@ mod tests {
     use super::*;
     use crate::read::rejected::Rejected;
     use proptest::prelude::*;
+    use std::cell::Cell;
     use std::path::Path;
 
     type Fields = Vec<Vec<u8>>;
@@ -325,6 +326,14 @@ mod tests {
     impl Table for Seen {
         type Row<'r> = Option<&'r [u8]>;
 
+        fn reserve(&mut self, rows: usize) {
+            self.0.reserve(rows);
+        }
+
+        fn size(&self) -> (usize, usize) {
+            (self.0.len(), self.0.capacity())
+        }
+
         fn push(&mut self, row: &Self::Row<'_>) -> Result<(), RowError> {
             self.0.push(row.map(<[u8]>::to_vec));
             if *row == Some(b"a") { Err(RowError::EmptyObject) } else { Ok(()) }
@@ -344,6 +353,7 @@ mod tests {
             strict: false,
             table: &mut table,
             rejected: &mut rejected,
+            share_read: &Cell::new(0.5),
         };
         let mut rows = Rows::new(io::BufReader::with_capacity(block, text.as_bytes()));
         rows.stretch_bytes_min = stretch_bytes_min;

@@ -108,6 +108,17 @@ impl EventTable {
 impl Table for EventTable {
     type Row<'r> = Row<'r>;
 
+    fn reserve(&mut self, rows: usize) {
+        // Without the memory they grow step by step.
+        let _ = self.times.try_reserve(rows);
+        let _ = self.streams.try_reserve(rows);
+        let _ = self.objects.try_reserve(rows);
+    }
+
+    fn size(&self) -> (usize, usize) {
+        (self.times.len(), self.times.capacity())
+    }
+
     fn push(&mut self, row: &Row) -> Result<(), RowError> {
         if row.stream.is_empty() {
             return Err(RowError::EmptyStream);

@@ -10,6 +10,7 @@
 //! short file. Dropping the input ends its thread at the next block. Small files, of which there
 //! may be thousands, are not worth a thread and are read where they are parsed.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
@@ -170,6 +171,8 @@ impl Read for Counted {
 /// Reports progress, once per mebibyte at most.
 pub(crate) struct Meter<'p> {
     report: &'p mut dyn FnMut(Progress),
+    /// The share of all bytes that is read.
+    share: &'p Cell<f64>,
     bytes_total: u64,
     bytes_of_earlier_files: u64,
     bytes_of_this_file: u64,
@@ -179,9 +182,14 @@ pub(crate) struct Meter<'p> {
 const REPORT_BYTES: u64 = 1 << 20;
 
 impl<'p> Meter<'p> {
-    pub(crate) fn new(bytes_total: u64, report: &'p mut dyn FnMut(Progress)) -> Self {
+    pub(crate) fn new(
+        bytes_total: u64,
+        report: &'p mut dyn FnMut(Progress),
+        share: &'p Cell<f64>,
+    ) -> Self {
         Self {
             report,
+            share,
             bytes_total,
             bytes_of_earlier_files: 0,
             bytes_of_this_file: 0,
@@ -203,6 +211,7 @@ impl<'p> Meter<'p> {
     fn advance(&mut self, bytes_of_this_file: u64) {
         self.bytes_of_this_file = bytes_of_this_file;
         let bytes_read = self.bytes_of_earlier_files + bytes_of_this_file;
+        self.share.set(bytes_read as f64 / self.bytes_total as f64);
         if bytes_read >= self.bytes_reported + REPORT_BYTES {
             self.bytes_reported = bytes_read;
             (self.report)(Progress { bytes_read, bytes_total: self.bytes_total });

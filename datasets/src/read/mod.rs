@@ -24,6 +24,7 @@ mod sink;
 mod stretch;
 mod tdrive;
 
+use std::cell::Cell;
 use std::fs;
 use std::io::BufRead;
 use std::path::{Path, PathBuf};
@@ -79,12 +80,15 @@ fn read_files<T: Table>(
     read_file: impl Fn(Input, &mut Sink<T>) -> Result<(), ReadError>,
 ) -> Result<Rejected, ReadError> {
     let bytes_total = paths.iter().map(|path| file_bytes(path)).sum::<Result<u64, _>>()?;
-    let mut meter = Meter::new(bytes_total, progress);
+    let share_read = Cell::new(0.0);
+    let mut meter = Meter::new(bytes_total, progress, &share_read);
     let mut rejected = Rejected::default();
     for path in paths {
         let input = Input::open(path, &mut meter)?;
         let gzip = input.is_gzip();
-        let mut sink = Sink { path, gzip, strict, table: &mut *table, rejected: &mut rejected };
+        let rejected = &mut rejected;
+        let mut sink =
+            Sink { path, gzip, strict, table: &mut *table, rejected, share_read: &share_read };
         read_file(input, &mut sink)?;
         meter.end_file();
     }

@@ -1,6 +1,7 @@
 //! Where rows of every format end: in a table, or in the account of rejected ones.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::io;
 use std::path::Path;
 
@@ -16,6 +17,12 @@ use crate::Trace;
 pub(crate) trait Table {
     /// A row as a format reads it, not checked yet.
     type Row<'r>: Send;
+
+    /// Makes room for so many rows more, as far as there is memory.
+    fn reserve(&mut self, rows: usize);
+
+    /// How many rows there are, and for how many there is room.
+    fn size(&self) -> (usize, usize);
 
     /// Takes a row, or says what is wrong with it.
     fn push(&mut self, row: &Self::Row<'_>) -> Result<(), RowError>;
@@ -37,6 +44,14 @@ pub(crate) struct Positions {
 impl Table for Positions {
     type Row<'r> = Row<'r>;
 
+    fn reserve(&mut self, rows: usize) {
+        self.trace.reserve(rows);
+    }
+
+    fn size(&self) -> (usize, usize) {
+        (self.trace.len(), self.trace.times.capacity())
+    }
+
     fn push(&mut self, row: &Row) -> Result<(), RowError> {
         if row.object.is_empty() {
             return Err(RowError::EmptyObject);
@@ -54,9 +69,27 @@ pub(crate) struct Sink<'a, T> {
     pub(crate) strict: bool,
     pub(crate) table: &'a mut T,
     pub(crate) rejected: &'a mut Rejected,
+    /// The share of all bytes that is read.
+    pub(crate) share_read: &'a Cell<f64>,
 }
 
+/// Rows of all files are estimated from this share of their bytes on.
+const SHARE_MIN: f64 = 1.0 / 32.0;
+/// By how much more than the estimate there is room for.
+const SURPLUS: f64 = 1.08;
+
 impl<T: Table> Sink<'_, T> {
+    /// Makes room for so many rows; if there is none, for all that are to be expected: columns that
+    /// grow step by step are copied over and over, and every copy touches new memory.
+    pub(crate) fn expect(&mut self, rows: usize) {
+        let (len, room) = self.table.size();
+        let share = self.share_read.get();
+        if len + rows > room && share >= SHARE_MIN {
+            let all = (len + rows) as f64 / share.min(1.0) * SURPLUS;
+            self.table.reserve(all as usize - len);
+        }
+    }
+
     /// Takes a row, good or bad; a bad one is an error only when reading is strict.
     #[inline]
     pub(crate) fn take(
@@ -108,4 +141,31 @@ pub(crate) fn number(field: Option<&[u8]>, which: Field) -> Result<f64, RowError
 #[inline]
 pub(crate) fn coord(x: Option<&[u8]>, y: Option<&[u8]>) -> Result<Coord, RowError> {
     Ok(Coord { x: number(x, Field::X)?, y: number(y, Field::Y)? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_is_room_at_once_for_all_rows_to_be_expected() {
+        let mut table = Positions { space: SpaceKind::Plane, trace: Trace::default() };
+        let mut room = |share: f64, rows: usize| {
+            let (mut rejected, share_read) = (Rejected::default(), Cell::new(share));
+            let path = Path::new("rows.csv");
+            let rejected = &mut rejected;
+            let share_read = &share_read;
+            let table = &mut table;
+            let mut sink = Sink { path, gzip: false, strict: false, table, rejected, share_read };
+            sink.expect(rows);
+            sink.table.size().1
+        };
+        // Too early to tell; a quarter of the bytes; the same, for which there is room; no memory has
+        // so much room; a share of nothing.
+        assert_eq!(room(0.01, 100), 0);
+        assert!((400..500).contains(&room(0.25, 100)));
+        assert!((400..500).contains(&room(0.25, 300)));
+        assert!((400..500).contains(&room(0.25, usize::MAX / 8)));
+        assert!((400..500).contains(&room(f64::NAN, 1_000)));
+    }
 }

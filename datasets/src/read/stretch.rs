@@ -44,6 +44,7 @@ impl<'a> Stretch<'a> {
         let pieces = cut_in_pieces(self.text, rayon::current_num_threads());
         let pieces = pieces.into_par_iter();
         let pieces: Vec<_> = pieces.map(|piece| self.read_piece(piece, places, &row)).collect();
+        sink.expect(pieces.iter().map(|piece| piece.rows.len()).sum());
         let mut lines = 0;
         for piece in pieces {
             for (line, row) in piece.rows {
