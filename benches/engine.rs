@@ -19,6 +19,9 @@ use dunlin::datasets::generate::{
 use dunlin::index::{Coord, ObjectNames, Plane, Slot, Space, SpaceKind, Sphere, StripIndex};
 use dunlin::query::{Focus, Query, Question, Searcher, StandingQueries};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const OBJECTS: usize = 1_000_000;
 const QUERIES: usize = 10_000;
 const K: usize = 10;
