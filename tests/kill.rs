@@ -19,7 +19,9 @@ use dunlin::live::{Live, LiveOptions};
 use dunlin_stream::checkpoint::Checkpoints;
 use dunlin_stream::log::{Append, Entry, LaneId, LocalLog, Log, LogError, MemoryLog};
 use dunlin_stream::process::Lanes;
-use dunlin_stream::{Epoch, Guarantee, Process, Setup, ShardTable, Strings, outputs};
+use dunlin_stream::{
+    CompactString, Epoch, Guarantee, Process, Setup, ShardTable, Strings, outputs,
+};
 
 #[path = "../stream/examples/word_count.rs"]
 #[allow(dead_code, reason = "an example has a main function")]
@@ -32,7 +34,7 @@ const LEVEL: &str = "DUNLIN_KILL_LEVEL";
 const WINDOW: usize = 64;
 const WORDS_PER_BATCH: usize = 50;
 
-type Counts = Vec<(Box<str>, u64)>;
+type Counts = Vec<(CompactString, u64)>;
 
 /// A log that keeps what it should let go, so that one thread can run over all of it later.
 struct Hoarder(LocalLog);
@@ -85,7 +87,7 @@ fn child() -> Result<()> {
     let local = LocalLog::open(folder.join("log"), &options.log)?;
     let log: Arc<dyn Log> = if level == "cut" { Arc::new(local) } else { Arc::new(Hoarder(local)) };
     let checkpoints = Checkpoints::in_folder(folder.join("checkpoints"))?;
-    let tell = |epoch: &dunlin_stream::process::Committed<'_, (Box<str>, u64)>| {
+    let tell = |epoch: &dunlin_stream::process::Committed<'_, (CompactString, u64)>| {
         if !epoch.outputs.is_empty() {
             println!("out {} {:?}", epoch.epoch.0, epoch.outputs);
         }

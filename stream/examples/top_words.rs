@@ -12,7 +12,7 @@ mod word_count;
 use word_count::Counts;
 
 const K: usize = 3;
-pub(crate) type Best = Vec<(Reverse<u64>, Box<str>)>;
+pub(crate) type Best = Vec<(Reverse<u64>, CompactString)>;
 
 #[derive(Default)]
 pub(crate) struct TopWords {

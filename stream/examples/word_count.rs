@@ -12,7 +12,7 @@ pub(crate) struct Counts(pub(crate) KeyedState<u64>);
 impl Operator for Counts {
     type Batch<'a> = &'a Strings;
     type Message = ();
-    type Output = (Box<str>, u64);
+    type Output = (CompactString, u64);
 
     fn apply(&mut self, _: Epoch, words: &Strings, _: &mut Vec<Self::Output>) {
         words.iter().for_each(|word| *self.0.touch(word) += 1);
@@ -53,7 +53,7 @@ impl Topology for WordCount {
         Counts::default()
     }
 
-    fn order(a: &(Box<str>, u64), b: &(Box<str>, u64)) -> Ordering {
+    fn order(a: &(CompactString, u64), b: &(CompactString, u64)) -> Ordering {
         a.cmp(b)
     }
 }

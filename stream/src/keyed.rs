@@ -1,9 +1,13 @@
 //! State by name, for operators whose shards own ranges of hashes.
+//!
+//! A record looks its name up, and with many names each look misses the caches. So a name lies in
+//! its entry, if it has at most 24 bytes, and not somewhere on the heap.
 
+use compact_str::CompactString;
+use foldhash::fast::FixedState;
 use indexmap::IndexMap;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use xxhash_rust::xxh3::Xxh3DefaultBuilder;
 
 use crate::Key;
 use crate::wire::{self, DecodeError};
@@ -21,7 +25,7 @@ use crate::wire::{self, DecodeError};
 /// ```
 #[derive(Clone, Debug)]
 pub struct KeyedState<V> {
-    values: IndexMap<Box<str>, Cell<V>, Xxh3DefaultBuilder>,
+    values: IndexMap<CompactString, Cell<V>, FixedState>,
     /// Where the touched names are.
     touched: Vec<usize>,
 }
@@ -64,23 +68,28 @@ impl<V: Default> KeyedState<V> {
     }
 
     /// The touched names, in order, with their values; then none is touched any more.
-    pub fn take_touched(&mut self) -> Vec<(Box<str>, V)>
+    pub fn take_touched(&mut self) -> Vec<(CompactString, V)>
     where
         V: Clone,
     {
-        let mut touched = Vec::with_capacity(self.touched.len());
-        for at in self.touched.drain(..) {
-            self.values[at].touched = false;
-            let found = self.values.get_index(at);
-            touched.extend(found.map(|(name, cell)| (name.clone(), cell.value.clone())));
-        }
-        touched.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-        touched
+        let Self { values, touched } = self;
+        let name = |at: usize| values.get_index(at).map_or("", |(name, _)| name.as_str());
+        let beginnings = touched.drain(..).map(|at| (beginning(name(at)), at));
+        let mut order: Vec<(u128, usize)> = beginnings.collect();
+        order.sort_unstable_by(|&(a, a_at), &(b, b_at)| {
+            a.cmp(&b).then_with(|| name(a_at).cmp(name(b_at)))
+        });
+        let take = |(_, at): (u128, usize)| {
+            let (name, cell) = values.get_index_mut(at)?;
+            cell.touched = false;
+            Some((name.clone(), cell.value.clone()))
+        };
+        order.into_iter().filter_map(take).collect()
     }
 
     /// Hands the names whose hashes are `at` or greater to `upper`, between epochs.
     pub fn split(&mut self, at: Key, upper: &mut Self) {
-        let below = |(name, _): &(Box<str>, _)| Key::of_bytes(name.as_bytes()) < at;
+        let below = |(name, _): &(CompactString, _)| Key::of_bytes(name.as_bytes()) < at;
         (self.values, upper.values) = self.values.drain(..).partition(below);
     }
 
@@ -102,9 +111,49 @@ impl<V: Default + Serialize + DeserializeOwned> KeyedState<V> {
     /// # Errors
     /// Bytes that are no such snapshot.
     pub fn restore(&mut self, state: &[u8]) -> Result<(), DecodeError> {
-        let values: Vec<(Box<str>, V)> = wire::decode(state)?;
+        let values: Vec<(CompactString, V)> = wire::decode(state)?;
         let cell = |(name, value)| (name, Cell { value, touched: false });
         self.values = values.into_iter().map(cell).collect();
         Ok(())
+    }
+}
+
+/// The first bytes of a name as a number, which is ordered as they are and compared at once.
+fn beginning(name: &str) -> u128 {
+    const BYTES: usize = size_of::<u128>();
+    let mut bytes = [0; BYTES];
+    let length = name.len().min(BYTES);
+    bytes[..length].copy_from_slice(&name.as_bytes()[..length]);
+    u128::from_be_bytes(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn what_was_touched_is_told_once_and_in_order(
+            epochs in prop::collection::vec(prop::collection::vec("[ab\u{0}é]{0,2}|é{8}[a\u{0}]{0,9}", 0..40), 0..4),
+        ) {
+            let (mut state, mut counts) = (KeyedState::<u64>::default(), BTreeMap::new());
+            for names in &epochs {
+                for name in names {
+                    *state.touch(name) += 1;
+                    *counts.entry(name.as_str()).or_insert(0) += 1;
+                }
+                let told = state.take_touched();
+                let touched = counts.iter().filter(|(name, _)| names.iter().any(|it| it == **name));
+                prop_assert!(told.iter().map(|(name, count)| (name.as_str(), count)).eq(
+                    touched.map(|(name, count)| (*name, count))
+                ));
+                prop_assert!(state.take_touched().is_empty());
+            }
+            prop_assert!(counts.iter().all(|(name, count)| state.get(name) == Some(count)));
+        }
     }
 }

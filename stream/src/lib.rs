@@ -26,6 +26,7 @@ pub mod strings;
 pub mod time;
 pub mod wire;
 
+pub use compact_str::CompactString;
 pub use engine::{Engine, EpochResult, OutputOf, Topology};
 pub use epoch::{Epoch, EpochClock};
 pub use keeper::Kept;

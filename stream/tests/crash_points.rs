@@ -16,7 +16,8 @@ use dunlin_stream::lane::Envelope;
 use dunlin_stream::log::{Append, Entry, FaultyLog, LaneId, Log, LogError, MemoryLog, Operation};
 use dunlin_stream::process::Lanes;
 use dunlin_stream::{
-    Epoch, Guarantee, Process, Setup, ShardTable, Source, Strings, Timestamp, outputs, wire,
+    CompactString, Epoch, Guarantee, Process, Setup, ShardTable, Source, Strings, Timestamp,
+    outputs, wire,
 };
 use futures::executor::block_on;
 use futures::stream::{BoxStream, StreamExt, TryStreamExt};
@@ -35,7 +36,7 @@ use word_count::WordCount;
 const EPOCH_MS: i64 = 10;
 const STEPS: i64 = 24;
 
-type Counts = Vec<(Box<str>, u64)>;
+type Counts = Vec<(CompactString, u64)>;
 type Said = Vec<(Epoch, Counts)>;
 
 fn at(millis: i64) -> Timestamp {

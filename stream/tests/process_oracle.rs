@@ -8,7 +8,8 @@ use std::sync::Arc;
 use dunlin_stream::checkpoint::Checkpoints;
 use dunlin_stream::log::{Log, MemoryLog};
 use dunlin_stream::{
-    Epoch, Guarantee, Key, Process, Setup, ShardTable, Source, Strings, Timestamp, outputs,
+    CompactString, Epoch, Guarantee, Key, Process, Setup, ShardTable, Source, Strings, Timestamp,
+    outputs,
 };
 use object_store::memory::InMemory;
 use proptest::prelude::*;
@@ -22,7 +23,7 @@ const LANES: usize = 2;
 const EPOCH_MS: i64 = 10;
 const WORDS: [&str; 6] = ["dunlin", "knot", "ruff", "stint", "", "é"];
 
-type Counts = Vec<(Box<str>, u64)>;
+type Counts = Vec<(CompactString, u64)>;
 
 /// What happens to a process.
 #[derive(Clone, Debug)]
@@ -173,7 +174,7 @@ impl World {
     /// What stands in the output lane.
     fn outputs(&self) -> Vec<(Epoch, Counts)> {
         let lane = self.process.lanes().output;
-        let all = outputs::read::<(Box<str>, u64)>(&*self.log, lane, 0, usize::MAX).unwrap();
+        let all = outputs::read::<(CompactString, u64)>(&*self.log, lane, 0, usize::MAX).unwrap();
         all.into_iter().map(|it| (it.epoch, it.outputs)).collect()
     }
 }
