@@ -9,8 +9,9 @@
 //! - [`Policy::Shed`]: records of this class are dropped and counted as shed, from the share of the
 //!   credit on that the class declares, so that more important classes keep the rest.
 
+use compact_str::CompactString;
+use foldhash::fast::FixedState;
 use indexmap::IndexMap;
-use xxhash_rust::xxh3::Xxh3DefaultBuilder;
 
 use crate::event_time::RowsOfTime;
 
@@ -119,7 +120,7 @@ pub enum Admission<B> {
 pub struct Gate<B> {
     policy: Policy,
     held: B,
-    rows: IndexMap<Box<str>, usize, Xxh3DefaultBuilder>,
+    rows: IndexMap<CompactString, usize, FixedState>,
     counts: GateCounts,
 }
 
