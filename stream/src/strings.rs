@@ -51,6 +51,18 @@ impl Strings {
         self.ends.push(u32::try_from(self.text.len()).expect("less than 4 GiB of text"));
     }
 
+    /// Adds all strings of another column at the end.
+    ///
+    /// # Panics
+    /// If all strings together are 4 GiB or longer.
+    pub fn append(&mut self, other: &Self) {
+        let start = self.text.len();
+        self.text.push_str(&other.text);
+        assert!(u32::try_from(self.text.len()).is_ok(), "less than 4 GiB of text");
+        // Not one of the ends is beyond the text's.
+        self.ends.extend(other.ends.iter().map(|&end| start as u32 + end));
+    }
+
     /// The string of a row.
     ///
     /// # Panics
@@ -198,6 +210,9 @@ impl Router for ByHash {
     type Ops = Strings;
 
     fn route(&mut self, _: Epoch, strings: Strings, to: &mut Routes<'_, Strings>) {
+        if to.table().len() == 1 {
+            return to.to(0).append(&strings);
+        }
         strings.iter().for_each(|string| to.by_key(Key::of_bytes(string.as_bytes())).push(string));
     }
 }
@@ -222,6 +237,16 @@ mod tests {
             let with = |mark| rows.iter().filter(move |row| row.1 == mark).map(|row| &row.0[..]);
             prop_assert!(taken.iter().eq(with(true)));
             prop_assert!((0..column.len()).map(|row| column.get(row)).eq(with(false)));
+        }
+
+        #[test]
+        fn a_column_behind_another_is_both(
+            [first, second] in prop::array::uniform2(prop::collection::vec("[aä]{0,3}", 0..6)),
+        ) {
+            let column = |strings: &[String]| strings.iter().collect::<Strings>();
+            let mut both = column(&first);
+            both.append(&column(&second));
+            prop_assert_eq!(both, column(&[first, second].concat()));
         }
 
         #[test]
