@@ -3,7 +3,8 @@
 //! One million objects in a plane of 50 km by 50 km, each up to 10 m/s along x and y, an epoch of
 //! one second; positions and questions from fixed seeds. Half of the 10 000 standing questions
 //! look from a fixed point, half from a moving object, all drawn from the objects themselves. Rivals
-//! run in the same process, with the binary's allocator, on the same positions. `scripts/bench` runs this and writes the table.
+//! run in the same process, with the binary's allocator, on the same positions. `scripts/bench` runs
+//! this and writes the table.
 
 #![allow(missing_docs, reason = "criterion's macros define what they define")]
 #![allow(clippy::disallowed_methods, reason = "a bench reads the clock")]
