@@ -19,6 +19,7 @@ pub mod standing;
 pub mod topology;
 
 mod disc_lists;
+mod json;
 mod query_state;
 mod rounded;
 mod screen;
@@ -27,7 +28,8 @@ mod touches;
 
 pub use area::{Area, AreaError};
 pub use dknn::{SearchCost, Searcher};
+pub use json::{JsonObject, whole_number};
 pub use member::Member;
 pub use operator::{Moves, StandingOperator};
-pub use question::{Focus, Query, Question, QuestionError, whole_number};
+pub use question::{Focus, Query, Question, QuestionError};
 pub use standing::{AnswerChange, RegisterError, StandingQueries};

@@ -5,13 +5,11 @@
 //! {"id":"q3","within":{"radius":500,"at":[116.39,39.91]}}  {"id":"q4","inside":{"area":<Polygon>}}
 //! ```
 
-use std::fmt;
-
 use dunlin_index::{Coord, PositionError, SpaceKind, Window};
-use serde::de::{Error, Unexpected, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 
 use crate::area::{Area, AreaError};
+use crate::json::{JsonObject, whole_number};
 
 /// Where a question looks from.
 #[derive(Clone, Debug, PartialEq)]
@@ -106,23 +104,25 @@ impl Query {
     /// # Errors
     /// What is wrong with it, in words for who wrote it.
     pub fn from_json(text: &str, space: SpaceKind) -> Result<Self, QuestionError> {
-        let line: Line = serde_json::from_str(text)?;
+        let JsonObject(line): JsonObject<Line> = serde_json::from_str(text)?;
         let question = match (line.knn, line.within, line.inside) {
-            (Some(knn), None, None) => {
+            (Some(JsonObject(knn)), None, None) => {
                 let k = usize::try_from(knn.k).unwrap_or(usize::MAX);
                 if !(1..=Question::K_MAX).contains(&k) {
                     return Err(QuestionError::K(knn.k));
                 }
                 Question::Knn { k, focus: focus("knn", knn.at, knn.object, space)? }
             }
-            (None, Some(within), None) => {
+            (None, Some(JsonObject(within)), None) => {
                 if within.radius.is_nan() || within.radius < 0.0 {
                     return Err(QuestionError::Radius(within.radius));
                 }
                 let focus = focus("within", within.at, within.object, space)?;
                 Question::Within { radius: within.radius, focus }
             }
-            (None, None, Some(inside)) => Question::Inside(Area::from_geojson(inside.area, space)?),
+            (None, None, Some(JsonObject(inside))) => {
+                Question::Inside(Area::from_geojson(inside.area, space)?)
+            }
             (knn, within, inside) => {
                 let kinds = [knn.is_some(), within.is_some(), inside.is_some()];
                 return Err(QuestionError::Kinds(kinds.iter().filter(|&&asked| asked).count()));
@@ -145,47 +145,13 @@ fn focus(
     }
 }
 
-/// Reads a whole number from 0 on, however JSON writes it: 3, 3.0, 3e0.
-///
-/// # Errors
-/// Anything else, and what is too great.
-pub fn whole_number<'de, D: Deserializer<'de>, T: TryFrom<u64>>(
-    deserializer: D,
-) -> Result<T, D::Error> {
-    struct Whole;
-
-    impl Visitor<'_> for Whole {
-        type Value = u64;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a whole number from 0 on")
-        }
-
-        fn visit_u64<E: Error>(self, number: u64) -> Result<u64, E> {
-            Ok(number)
-        }
-
-        fn visit_f64<E: Error>(self, number: f64) -> Result<u64, E> {
-            const EXACT: f64 = (1u64 << 53) as f64;
-            if number.fract() == 0.0 && (0.0..=EXACT).contains(&number) {
-                Ok(number as u64)
-            } else {
-                Err(E::invalid_value(Unexpected::Float(number), &self))
-            }
-        }
-    }
-
-    let number = deserializer.deserialize_any(Whole)?;
-    T::try_from(number).map_err(|_| D::Error::custom(format!("{number} is too great")))
-}
-
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Line {
     id: String,
-    knn: Option<KnnLine>,
-    within: Option<WithinLine>,
-    inside: Option<InsideLine>,
+    knn: Option<JsonObject<KnnLine>>,
+    within: Option<JsonObject<WithinLine>>,
+    inside: Option<JsonObject<InsideLine>>,
 }
 
 #[derive(Deserialize)]
@@ -252,6 +218,10 @@ mod tests {
             (r#"{"id":"a","knn":{"k":1e300,"at":[0,0]}}"#, "1e+300"),
             (r#"{"id":"a","knn":{"k":"3","at":[0,0]}}"#, "whole number"),
             (r#"{"id":"a","knn":{"k":1}}"#, "either"),
+            (r#"["a",{"k":1,"at":[0,0]},null,null]"#, "an object"),
+            (r#"{"id":"a","knn":[1,[0,0],null]}"#, "an object"),
+            (r#"{"id":"a","within":[1,[0,0],null]}"#, "an object"),
+            (r#"{"id":"a","inside":[{}]}"#, "an object"),
             (r#"{"id":"a","knn":{"k":1,"at":[0,0],"object":"b"}}"#, "either"),
             (r#"{"id":"a","knn":{"k":1,"at":[0]}}"#, "length"),
             (r#"{"id":"a","knn":{"k":1,"at":[0,91]}}"#, "latitude"),

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use dunlin_cep::topology::{CooccurrenceTopology, PassageBatch};
 use dunlin_cep::{Rule, RuleError};
+use dunlin_query::{JsonObject, whole_number};
 use dunlin_stream::Timestamp;
 use dunlin_stream::event_time::{EventTimeRule, RowsOfTime};
 use dunlin_stream::log::{Log, LogError, Pending};
@@ -70,7 +71,7 @@ pub enum CooccurrenceError {
 #[serde(deny_unknown_fields)]
 struct Line {
     id: String,
-    cooccurrence: RuleLine,
+    cooccurrence: JsonObject<RuleLine>,
 }
 
 #[derive(Deserialize)]
@@ -78,7 +79,7 @@ struct Line {
 struct RuleLine {
     xi: String,
     tau: String,
-    #[serde(deserialize_with = "dunlin_query::whole_number")]
+    #[serde(deserialize_with = "whole_number")]
     theta: u32,
     lateness: Option<String>,
 }
@@ -100,8 +101,8 @@ impl CooccurrenceError {
 impl CooccurrenceQuery {
     /// Reads a query from its JSON.
     pub(crate) fn from_json(text: &str) -> Result<Self, CooccurrenceError> {
-        let Line { id, cooccurrence } = serde_json::from_str(text)?;
-        let RuleLine { xi, tau, theta, lateness } = cooccurrence;
+        let JsonObject(Line { id, cooccurrence }) = serde_json::from_str(text)?;
+        let JsonObject(RuleLine { xi, tau, theta, lateness }) = cooccurrence;
         let span = |name, text: &str| {
             duration::parse_span(text).map_err(|source| CooccurrenceError::Span { name, source })
         };

@@ -21,6 +21,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use dunlin_cep::topology::NamedReport;
 use dunlin_index::{Coord, Interval, SpaceKind, Window};
+use dunlin_query::JsonObject;
 use dunlin_query::topology::{QueryAnswer, ShardSummary, StripSummary, ViewSample};
 use dunlin_stream::Timestamp;
 use serde::Deserialize;
@@ -59,7 +60,8 @@ fn objects_max() -> usize {
 
 impl View {
     fn read(text: &str) -> Result<Self, String> {
-        let mut view: Self = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        let JsonObject(mut view): JsonObject<Self> =
+            serde_json::from_str(text).map_err(|error| error.to_string())?;
         if !view.view.iter().all(|side| side.is_finite()) {
             return Err("\"view\" needs four finite numbers".to_owned());
         }

@@ -5,6 +5,7 @@
 use std::borrow::Cow;
 
 use dunlin_cep::topology::PassageBatch;
+use dunlin_query::JsonObject;
 use dunlin_stream::Timestamp;
 use dunlin_stream::event_time::RowsOfTime;
 use dunlin_stream::log::Pending;
@@ -126,8 +127,8 @@ fn own_number() -> &'static Mutex<(u64, u64)> {
 /// Takes the lines of a body.
 pub(crate) fn read_passages(body: &[u8], intake: &mut PassageIntake<'_>) -> Result<(), QueryError> {
     for (number, line) in lines(body) {
-        match serde_json::from_slice::<Line<'_>>(line) {
-            Ok(Line { stream, object, time }) => {
+        match serde_json::from_slice::<JsonObject<Line<'_>>>(line) {
+            Ok(JsonObject(Line { stream, object, time })) => {
                 intake.push(number, (&stream, &object), time.map(|time| time.0))?;
             }
             Err(error) => intake.outcome.rejected.add(number, &Reason::Form(words(&error))),

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use dunlin_index::Coord;
+use dunlin_query::JsonObject;
 use dunlin_stream::Timestamp;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, IgnoredAny, SeqAccess, Visitor};
@@ -102,8 +103,8 @@ pub(super) fn words(error: &serde_json::Error) -> String {
 /// Takes the lines of a body.
 pub(crate) fn read_lines(body: &[u8], intake: &mut Intake<'_>) -> Result<(), QueryError> {
     for (number, line) in lines(body) {
-        match serde_json::from_slice::<Line<'_>>(line) {
-            Ok(Line { object, at, time }) => {
+        match serde_json::from_slice::<JsonObject<Line<'_>>>(line) {
+            Ok(JsonObject(Line { object, at, time })) => {
                 intake.push(number, &object, at.0, time.map(|time| time.0))?;
             }
             Err(error) => intake.reject(number, &Reason::Form(words(&error))),
@@ -119,9 +120,11 @@ mod tests {
     #[test]
     fn lines_read_and_mistakes_are_named() {
         let line = |text: &str| {
-            serde_json::from_slice::<Line<'_>>(text.as_bytes()).map(|line| {
-                (line.object.into_owned(), line.at.0, line.time.map(|time| time.0.as_millis()))
-            })
+            serde_json::from_slice::<JsonObject<Line<'_>>>(text.as_bytes()).map(
+                |JsonObject(line)| {
+                    (line.object.into_owned(), line.at.0, line.time.map(|time| time.0.as_millis()))
+                },
+            )
         };
         let at = Coord { x: 116.39, y: 39.91 };
         for (text, object, time) in [
@@ -142,6 +145,7 @@ mod tests {
         }
         for (text, word) in [
             ("{", "EOF"),
+            (r#"["t7",[1,2],null]"#, "an object of JSON"),
             (r#"{"object":"t7"}"#, "missing field `at`"),
             (r#"{"at":[1,2]}"#, "missing field `object`"),
             (r#"{"object":"t7","at":[1]}"#, "invalid length 1"),
@@ -157,7 +161,8 @@ mod tests {
 
     #[test]
     fn names_without_an_escape_are_borrowed() {
-        let line: Line<'_> = serde_json::from_slice(br#"{"object":"t7","at":[1,2]}"#).unwrap();
+        let text = br#"{"object":"t7","at":[1,2]}"#;
+        let JsonObject(line): JsonObject<Line<'_>> = serde_json::from_slice(text).unwrap();
         assert!(matches!(line.object, Cow::Borrowed("t7")));
     }
 
