@@ -165,9 +165,18 @@ pub(super) fn tell_of(level: LevelFilter) {
     drop(lines.try_init());
 }
 
+/// Lets the process have as many connections and files open as the system lets it ask for; what it
+/// starts with, often 1 024, is a bound for programs of old.
+pub(super) fn open_more_files() {
+    if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
+        tracing::warn!(%error, "no more connections and files than the system's default");
+    }
+}
+
 /// Runs the command.
 pub(crate) fn run(args: &ServeArgs) -> Result<(), CliError> {
     tell_of(args.log);
+    open_more_files();
     let server = Server::start(&args.options()?)?;
     let scheme = if args.tls_cert.is_some() { "https" } else { "http" };
     say(format_args!("map and HTTP: {scheme}://{}/", server.http()));

@@ -1,7 +1,7 @@
 //! The binary: `serve`, `send`, `watch` and `demo` as processes, ended gently and by kill -9.
 
 use std::io::{BufRead, BufReader, Read};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, SystemTime};
@@ -43,8 +43,17 @@ fn free_ports() -> Result<[SocketAddr; 2]> {
 }
 
 /// Starts a server; what it says goes to a pipe.
-fn spawn(folder: &Path, [http, grpc]: [SocketAddr; 2], more: &[&str]) -> Result<Child> {
-    let mut command = dunlin();
+fn spawn(folder: &Path, ports: [SocketAddr; 2], more: &[&str]) -> Result<Child> {
+    spawn_by(dunlin(), folder, ports, more)
+}
+
+/// The same, with a command that the arguments are for.
+fn spawn_by(
+    mut command: Command,
+    folder: &Path,
+    [http, grpc]: [SocketAddr; 2],
+    more: &[&str],
+) -> Result<Child> {
     command.args(["serve", "--http", &http.to_string(), "--grpc", &grpc.to_string(), "--data"]);
     Ok(command.arg(folder).args(more).stderr(Stdio::piped()).spawn()?)
 }
@@ -182,6 +191,26 @@ fn a_server_that_is_asked_to_end_writes_a_checkpoint_and_ends_well() -> Result<(
     ensure!(kept > 0, "no checkpoint");
     let served = serve(folder.path(), ports)?;
     assert_eq!(served.client.get("/v1/objects/a")?.json()?["at"][1], 2.0);
+    Ok(())
+}
+
+/// What a shell allows by default is no bound for connections.
+#[test]
+fn a_low_limit_of_open_files_is_raised() -> Result<()> {
+    rlimit::increase_nofile_limit(u64::MAX)?;
+    let folder = tempfile::tempdir()?;
+    let ports = free_ports()?;
+    let mut shell = Command::new("sh");
+    shell.args(["-c", r#"ulimit -Sn 256 && exec "$@""#, "sh", env!("CARGO_BIN_EXE_dunlin")]);
+    let mut child = spawn_by(shell, folder.path(), ports, &[])?;
+    ready(ports[0])?;
+    let idle: Vec<TcpStream> =
+        (0..1_000).map(|_| TcpStream::connect(ports[0])).collect::<Result<_, _>>()?;
+    let answer = Client::to(ports[0]).get("/healthz").map(|answer| answer.status);
+    child.kill()?;
+    child.wait()?;
+    drop(idle);
+    assert_eq!(answer?, 200);
     Ok(())
 }
 

@@ -81,6 +81,7 @@ pub(crate) fn run(args: &DemoArgs) -> Result<(), CliError> {
 fn start(city: RoadGraph) -> Result<Server, ServerError> {
     let options = ServeOptions { roads: Some(Arc::new(city)), ..ServeOptions::default() };
     super::serve::tell_of(LevelFilter::WARN);
+    super::serve::open_more_files();
     match Server::start(&options) {
         Err(ServerError::Listen { .. }) => {
             let any = SocketAddr::from(([127, 0, 0, 1], 0));
