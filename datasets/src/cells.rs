@@ -15,7 +15,7 @@ use dunlin_index::{Coord, Slot, SpaceKind};
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
-use crate::trace::sort;
+use crate::order::sort;
 use crate::{Events, Trace};
 
 /// One event whenever an object enters a cell: at its first record, and at each record in another
@@ -37,7 +37,7 @@ pub fn cell_passages(trace: &Trace, space: SpaceKind, cell: f64) -> Events {
     let mut passages = Passages::new(trace, Grid { space, cell });
     match sort(&mut times) {
         None => (0..trace.len()).for_each(|row| passages.visit(row)),
-        Some(order) => order.iter().for_each(|&(_, row)| passages.visit(row)),
+        Some(order) => order.iter().for_each(|&row| passages.visit(row as usize)),
     }
     passages.events
 }

@@ -12,7 +12,7 @@
 use dunlin_index::{ObjectNames, Slot};
 use dunlin_stream::Timestamp;
 
-use crate::trace::sort;
+use crate::order::sort;
 
 /// Columns of events, one row per event.
 #[derive(Clone, Debug, Default)]
@@ -44,12 +44,12 @@ impl Events {
 
     /// Orders the rows by time; rows of equal time keep their order.
     ///
-    /// Costs nothing when they are in order, and a merge of the runs when files or streams are in
-    /// order one by one.
+    /// Costs nothing more than a look when they are in order; else they are sorted on all threads of
+    /// the pool.
     pub fn sort_by_time(&mut self) {
         let Some(order) = sort(&mut self.times) else { return };
-        self.streams = order.iter().map(|&(_, row)| self.streams[row]).collect();
-        self.objects = order.iter().map(|&(_, row)| self.objects[row]).collect();
+        self.streams = order.iter().map(|&row| self.streams[row as usize]).collect();
+        self.objects = order.iter().map(|&row| self.objects[row as usize]).collect();
     }
 }
 

@@ -25,6 +25,7 @@ mod columns;
 mod events;
 pub mod generate;
 mod options;
+mod order;
 mod read;
 mod trace;
 

@@ -13,6 +13,8 @@ use dunlin_index::{Coord, ObjectNames, Slot};
 use dunlin_stream::Timestamp;
 use rayon::prelude::*;
 
+use crate::order::sort;
+
 /// Columns of a trace, one row per record.
 #[derive(Clone, Debug, Default)]
 pub struct Trace {
@@ -45,8 +47,8 @@ impl Trace {
     /// the pool.
     pub fn sort_by_time(&mut self) {
         let Some(order) = sort(&mut self.times) else { return };
-        self.objects = order.par_iter().map(|&(_, row)| self.objects[row]).collect();
-        self.at = order.par_iter().map(|&(_, row)| self.at[row]).collect();
+        self.objects = order.par_iter().map(|&row| self.objects[row as usize]).collect();
+        self.at = order.par_iter().map(|&row| self.at[row as usize]).collect();
     }
 
     /// Makes room for so many rows more, as far as there is memory.
@@ -71,19 +73,6 @@ impl Trace {
             _ => self.names.intern(object),
         }
     }
-}
-
-/// Orders the times, stably, and returns them with the rows where they stood; `None` when they are
-/// in order as they are.
-pub(crate) fn sort(times: &mut [Timestamp]) -> Option<Vec<(Timestamp, usize)>> {
-    if times.is_sorted() {
-        return None;
-    }
-    let mut order: Vec<(Timestamp, usize)> =
-        times.par_iter().enumerate().map(|(row, &time)| (time, row)).collect();
-    order.par_sort_by_key(|&(time, _)| time);
-    times.par_iter_mut().zip(&order).for_each(|(time, &(sorted, _))| *time = sorted);
-    Some(order)
 }
 
 #[cfg(test)]
