@@ -41,6 +41,9 @@ use dunlin::stream::{
 #[allow(dead_code, unreachable_pub, reason = "an example has a main function")]
 mod word_count;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const OBJECTS: usize = 1_000_000;
 const QUERIES: usize = 10_000;
 const LANES: usize = 2;

@@ -19,6 +19,9 @@ use dunlin::stream::lane::Envelope;
 use dunlin::stream::log::Entry;
 use dunlin::stream::{Engine, Epoch, Key, ShardTable, Timestamp, wire};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const OBJECTS: usize = 1_000_000;
 const QUERIES: usize = 10_000;
 const LANES: usize = 2;
