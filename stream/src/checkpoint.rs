@@ -23,6 +23,7 @@ use futures::TryStreamExt;
 use futures::executor::block_on;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
+use object_store::prefix::PrefixStore;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayloadMut};
 use serde::{Deserialize, Serialize};
 
@@ -144,6 +145,17 @@ impl Checkpoints {
     #[must_use]
     pub fn in_store(store: Arc<dyn ObjectStore>) -> Self {
         Self { store, folder: None }
+    }
+
+    /// Others in the same store, under a name of their own.
+    ///
+    /// # Errors
+    /// As [`Checkpoints::in_folder`].
+    pub(crate) fn under(self, name: &str) -> Result<Self, CheckpointError> {
+        match self.folder {
+            Some(folder) => Self::in_folder(folder.join(name)),
+            None => Ok(Self::in_store(Arc::new(PrefixStore::new(self.store, name)))),
+        }
     }
 
     /// Writes a checkpoint and returns its size in bytes.

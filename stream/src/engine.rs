@@ -11,6 +11,7 @@
 //! in one process what they send each other is moved, not copied.
 
 use std::cmp::Ordering;
+use std::sync::Arc;
 
 use rayon::prelude::*;
 use serde::de::DeserializeOwned;
@@ -70,7 +71,7 @@ pub struct EpochResult<O> {
 
 /// All tasks of a topology, in one process.
 pub struct Engine<T: Topology> {
-    topology: T,
+    topology: Arc<T>,
     table: ShardTable,
     lanes: Vec<LaneTask<T::Router>>,
     shards: Vec<T::Operator>,
@@ -132,7 +133,7 @@ impl<T: Topology> Engine<T> {
             lanes: (0..lanes).map(|lane| LaneTask::new(topology.router(lane), rule)).collect(),
             shards: (0..table.len()).map(|_| topology.operator()).collect(),
             table,
-            topology,
+            topology: Arc::new(topology),
             watermark: None,
         }
     }
@@ -268,6 +269,16 @@ impl<T: Topology> Engine<T> {
     /// # Errors
     /// States that were not taken of such a topology.
     pub fn restore(topology: T, state: &EngineState) -> Result<Self, DecodeError> {
+        Self::of_state(Arc::new(topology), state)
+    }
+
+    /// Another engine of the same topology, in the same state.
+    pub(crate) fn twin(&self) -> Self {
+        let twin = Self::of_state(self.topology.clone(), &self.snapshot());
+        twin.expect("a state that was just taken is one")
+    }
+
+    fn of_state(topology: Arc<T>, state: &EngineState) -> Result<Self, DecodeError> {
         let EngineHead { table, watermark } = state.head.clone();
         if state.shards.len() != table.len() {
             let what = format!("{} states of {} shards", state.shards.len(), table.len());

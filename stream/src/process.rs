@@ -12,10 +12,12 @@
 //! of their outputs is said again depends on the [`Guarantee`]. A checkpoint is never ahead of what
 //! the log has on stable storage, and the log is cut below the oldest checkpoint that is kept.
 
+mod commands;
 mod recovery;
 
 use std::sync::Arc;
 
+use commands::Commands;
 use recovery::{begin, newest};
 use serde::Serialize;
 
@@ -33,7 +35,7 @@ use crate::{Epoch, EpochClock, Key, ShardTable, Source, Timestamp};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Guarantee {
     /// At most once: the state is lost, records that were not applied yet are passed over, nothing
-    /// is said twice. Only the control lane is read again from its beginning.
+    /// is said twice. Only commands are not lost: checkpoints hold what they alone lead to.
     Gap,
     /// At least once: nothing is lost, outputs since the last checkpoint are said again.
     Rollback,
@@ -165,6 +167,8 @@ pub struct Process<T: Topology> {
 struct Runner<T: Topology> {
     cutter: Cutter,
     engine: Engine<T>,
+    /// What a start goes on from, if not the engine.
+    commands: Option<Commands<T>>,
     clock: EpochClock,
 }
 
@@ -191,6 +195,9 @@ impl<T: Topology> Runner<T> {
     fn run(&mut self, log: &dyn Log) -> Result<Option<Ran<OutputOf<T>>>, LogError> {
         let Some((epoch, batches)) = self.cutter.next(log)? else { return Ok(None) };
         let end = self.clock.end(epoch);
+        if let Some(commands) = &mut self.commands {
+            commands.follow(epoch, end, &batches);
+        }
         let result = self.engine.step(epoch, end, &batches);
         Ok(Some(Ran { epoch, end, result }))
     }
@@ -277,33 +284,38 @@ impl<T: Topology> Process<T> {
         let lanes = Lanes::open(&*log, &setup.name, setup.lanes)?;
         let outputs = OutputLane::open(&*log, lanes.output)?;
         let mut recovery = Recovery { committed: outputs.last(), ..Recovery::default() };
-        let keeps = setup.guarantee != Guarantee::Gap;
-        let found = match checkpoints.as_ref().filter(|_| keeps) {
-            Some(checkpoints) => newest(checkpoints, &*log, &lanes, &mut recovery)?,
+        let is_gap = setup.guarantee == Guarantee::Gap;
+        let checkpoints = match checkpoints {
+            Some(checkpoints) if is_gap => Some(checkpoints.under(commands::STORED_UNDER)?),
+            checkpoints => checkpoints,
+        };
+        let found = match &checkpoints {
+            Some(checkpoints) => {
+                newest(checkpoints, &*log, &lanes, setup.guarantee, &mut recovery)?
+            }
             None => None,
         };
         recovery.checkpoint = found.as_ref().map(|found| found.epoch);
         let clock = EpochClock::new(setup.epoch_ms);
         let checkpointed = recovery.checkpoint.map(|epoch| clock.end(epoch));
-        let (engine, positions) = match found {
-            Some(Checkpoint { epoch, positions, state }) => {
+        let positions = found.as_ref().map(|found| &found.positions[..]);
+        let positions = begin(&*log, &lanes, &setup, outputs.last(), positions)?;
+        let engine = match found {
+            Some(Checkpoint { epoch, state, .. }) => {
                 let foreign = |source| ProcessError::Foreign { epoch: epoch.0, source };
-                (Engine::restore(topology, &state).map_err(foreign)?, positions)
+                Engine::restore(topology, &state).map_err(foreign)?
             }
-            None => {
-                let engine = Engine::new(topology, setup.lanes + 1, setup.shards.clone());
-                (engine, begin(&*log, &lanes, &setup, outputs.last())?)
-            }
+            None => Engine::new(topology, setup.lanes + 1, setup.shards.clone()),
         };
+        let keeps_commands = is_gap && checkpoints.is_some();
+        let commands = keeps_commands.then(|| Commands::of(&engine));
         let cutter = Cutter::new(setup.epoch_ms, &lanes.read(), &positions);
         let said = outputs.last().filter(|_| setup.guarantee != Guarantee::Rollback);
         let process = Self {
-            runner: Runner { cutter, engine, clock },
+            runner: Runner { cutter, engine, commands, clock },
             speaker: Speaker { outputs, late: lanes.late, said, sync: setup.sync },
             unsaid: None,
-            keeper: checkpoints
-                .filter(|_| keeps)
-                .map(|store| Keeper::new(store, log.clone(), lanes.clone(), &setup)),
+            keeper: checkpoints.map(|store| Keeper::new(store, log.clone(), lanes.clone(), &setup)),
             log,
             setup,
             lanes,
@@ -403,7 +415,7 @@ impl<T: Topology> Process<T> {
     }
 
     /// Where no checkpoint says what may go: lets go of what was applied, if no start asks for it. One
-    /// with [`Guarantee::Gap`] still asks for all commands.
+    /// with [`Guarantee::Gap`] asks for commands only.
     fn cut(&self) -> Result<(), LogError> {
         let positions = self.runner.cutter.positions();
         let applied = match (self.setup.restarts, self.setup.guarantee) {
@@ -416,12 +428,9 @@ impl<T: Topology> Process<T> {
 
     fn checkpoint(&mut self, epoch: Epoch) {
         let Some(keeper) = &mut self.keeper else { return };
-        let Runner { cutter, engine, .. } = &self.runner;
-        keeper.keep(FrozenCheckpoint {
-            epoch,
-            positions: cutter.positions(),
-            state: engine.freeze(),
-        });
+        let Runner { cutter, engine, commands, .. } = &self.runner;
+        let state = commands.as_ref().map_or_else(|| engine.freeze(), Commands::freeze);
+        keeper.keep(FrozenCheckpoint { epoch, positions: cutter.positions(), state });
     }
 
     /// Writes a checkpoint of the last epoch that was run, and waits for it: the next start has

@@ -11,7 +11,10 @@ use dunlin_stream::{
     CompactString, Epoch, Guarantee, Key, Process, Setup, ShardTable, Source, Strings, Timestamp,
     outputs,
 };
+use futures::TryStreamExt;
+use futures::executor::block_on;
 use object_store::memory::InMemory;
+use object_store::{ObjectStore, ObjectStoreExt};
 use proptest::prelude::*;
 
 #[path = "../examples/word_count.rs"]
@@ -28,7 +31,8 @@ type Counts = Vec<(CompactString, u64)>;
 /// What happens to a process.
 #[derive(Clone, Debug)]
 enum Act {
-    /// Words are sent to a lane, some milliseconds after what was sent before.
+    /// Words are sent to a lane, the control lane among them, some milliseconds after what was sent
+    /// before.
     Send(usize, Vec<usize>, i64),
     /// The last batch is sent once more.
     Resend,
@@ -45,7 +49,7 @@ enum Act {
 fn acts() -> impl Strategy<Value = Vec<Act>> {
     let words = proptest::collection::vec(0..WORDS.len(), 0..5);
     let act = prop_oneof![
-        6 => (0..LANES, words, -3i64..8).prop_map(|(lane, words, ms)| Act::Send(lane, words, ms)),
+        6 => (0..=LANES, words, -3i64..8).prop_map(|(lane, words, ms)| Act::Send(lane, words, ms)),
         1 => Just(Act::Resend),
         3 => (0i64..25).prop_map(Act::Tick),
         3 => Just(Act::Advance),
@@ -86,7 +90,7 @@ impl Model {
 
 struct World {
     log: Arc<dyn Log>,
-    checkpoints: Checkpoints,
+    checkpoints: Option<Checkpoints>,
     setup: Setup,
     process: Process<WordCount>,
     source: Source,
@@ -106,8 +110,11 @@ fn strings(words: &[usize]) -> Strings {
 
 impl World {
     fn new(guarantee: Guarantee, background: bool) -> Self {
+        Self::with(Some(store()), guarantee, background)
+    }
+
+    fn with(checkpoints: Option<Checkpoints>, guarantee: Guarantee, background: bool) -> Self {
         let log: Arc<dyn Log> = Arc::new(MemoryLog::default());
-        let checkpoints = Checkpoints::in_store(Arc::new(InMemory::new()));
         let setup = Setup {
             epoch_ms: EPOCH_MS,
             shards: ShardTable::even(3),
@@ -115,7 +122,7 @@ impl World {
             background,
             ..Setup::new("words", LANES, guarantee)
         };
-        let process = open(&log, &checkpoints, &setup);
+        let process = open(&log, checkpoints.as_ref(), &setup);
         let source = Source::new(log.clone(), process.lanes().clone(), 7, 0);
         let (model, told) = (Model::default(), Vec::new());
         Self { log, checkpoints, setup, process, source, now: 1_000, model, last: None, told }
@@ -125,7 +132,7 @@ impl World {
         match *act {
             Act::Send(lane, ref words, ms) => {
                 self.now += ms;
-                self.source.send(lane, at(self.now), &strings(words)).unwrap();
+                send(&mut self.source, lane, self.now, words);
                 let epoch = self.model.stamp(lane, self.now);
                 let said = words.iter().map(|&word| WORDS[word]);
                 self.model.words.entry(epoch).or_default().extend(said);
@@ -135,7 +142,7 @@ impl World {
                 let Some((lane, words)) = self.last.clone() else { return };
                 let (lanes, sequence) = (self.process.lanes().clone(), self.source.sequence());
                 let mut again = Source::new(self.log.clone(), lanes, 7, sequence - 1);
-                again.send(lane, at(self.now), &strings(&words)).unwrap();
+                send(&mut again, lane, self.now, &words);
                 self.model.stamp(lane, self.now);
             }
             Act::Tick(ms) => {
@@ -149,7 +156,7 @@ impl World {
             Act::Restart => {
                 // In one process the old writer of checkpoints must not go on beside the new.
                 self.process.kept();
-                self.process = open(&self.log, &self.checkpoints, &self.setup);
+                self.process = open(&self.log, self.checkpoints.as_ref(), &self.setup);
             }
             Act::Split(key) => {
                 self.process.split(Key(key));
@@ -179,8 +186,27 @@ impl World {
     }
 }
 
-fn open(log: &Arc<dyn Log>, checkpoints: &Checkpoints, setup: &Setup) -> Process<WordCount> {
-    let (log, checkpoints) = (log.clone(), Some(checkpoints.clone()));
+/// An empty store of checkpoints.
+fn store() -> Checkpoints {
+    Checkpoints::in_store(Arc::new(InMemory::new()))
+}
+
+/// Sends words to a lane; the last one is the control lane.
+fn send(source: &mut Source, lane: usize, now: i64, words: &[usize]) {
+    let (stamp, words) = (at(now), strings(words));
+    let sent = match lane {
+        LANES => source.command(stamp, &words),
+        lane => source.send(lane, stamp, &words),
+    };
+    sent.unwrap();
+}
+
+fn open(
+    log: &Arc<dyn Log>,
+    checkpoints: Option<&Checkpoints>,
+    setup: &Setup,
+) -> Process<WordCount> {
+    let (log, checkpoints) = (log.clone(), checkpoints.cloned());
     let (process, recovery) = Process::open(WordCount, log, checkpoints, setup.clone()).unwrap();
     assert!(recovery.unusable.is_empty());
     process
@@ -223,6 +249,19 @@ proptest! {
             prop_assert_eq!(found, world.model.outputs());
         }
     }
+
+    #[test]
+    fn gap_goes_on_from_a_checkpoint_as_from_all_commands(acts in acts()) {
+        let worlds = [Some(store()), None].map(|checkpoints| {
+            let mut world = World::with(checkpoints, Guarantee::Gap, false);
+            acts.iter().for_each(|act| world.act(act));
+            world.advance();
+            world
+        });
+        let [kept, read] = &worlds;
+        prop_assert_eq!(kept.outputs(), read.outputs());
+        prop_assert_eq!(&kept.told, &read.told);
+    }
 }
 
 /// A process whose log was cut, and that then has no checkpoint, says so.
@@ -237,17 +276,56 @@ fn a_cut_log_without_a_checkpoint_is_an_error() {
     let written = world.process.kept().unwrap().written;
     assert!(written >= 5, "{written}");
     assert!(world.log.range(world.process.lanes().input[0]).unwrap().start > 0, "never cut");
-    let empty = Checkpoints::in_store(Arc::new(InMemory::new()));
-    let opened = Process::open(WordCount, world.log.clone(), Some(empty), world.setup.clone());
+    let opened = Process::open(WordCount, world.log.clone(), Some(store()), world.setup.clone());
     let error = opened.err().expect("no state is left").to_string();
     assert!(error.contains("were let go") && error.contains("words, lane 0"), "{error}");
+}
+
+/// What commands alone lead to is no state for who must lose nothing.
+#[test]
+fn a_checkpoint_of_commands_is_none_of_records() {
+    let mut world = World::new(Guarantee::Gap, false);
+    for _ in 0..20 {
+        world.act(&Act::Send(0, vec![0, 1], 1));
+        world.act(&Act::Tick(10));
+        world.advance();
+    }
+    assert!(world.process.kept().unwrap().written >= 5);
+    let setup = Setup { guarantee: Guarantee::Precise, ..world.setup.clone() };
+    let opened = Process::open(WordCount, world.log.clone(), world.checkpoints.clone(), setup);
+    let error = opened.err().expect("the records are gone").to_string();
+    assert!(error.contains("were let go"), "{error}");
+}
+
+/// The newest checkpoint of commands is lost, and records are let go up to it: the one before does.
+#[test]
+fn records_that_were_let_go_do_not_spoil_a_checkpoint_of_commands() {
+    let objects = Arc::new(InMemory::new());
+    let checkpoints = Checkpoints::in_store(objects.clone());
+    let mut world = World::with(Some(checkpoints), Guarantee::Gap, false);
+    for _ in 0..20 {
+        world.act(&Act::Send(0, vec![0], 1));
+        world.act(&Act::Send(LANES, vec![1], 1));
+        world.act(&Act::Tick(10));
+        world.advance();
+    }
+    let all: Vec<_> = block_on(objects.list(None).try_collect()).unwrap();
+    let manifests = all.into_iter().map(|object| object.location);
+    let newest = manifests.filter(|it| it.filename() == Some("manifest")).max().unwrap();
+    block_on(objects.delete(&newest)).unwrap();
+    world.act(&Act::Restart);
+    world.act(&Act::Send(LANES, vec![0, 1], 1));
+    world.act(&Act::Tick(10));
+    world.advance();
+    let (_, counts) = world.outputs().pop().unwrap();
+    assert_eq!(counts, [("dunlin".into(), 1), ("knot".into(), 21)]);
 }
 
 /// Two processes on one log: the one that is behind is refused, and nothing is said twice.
 #[test]
 fn the_old_owner_is_refused() {
     let mut world = World::new(Guarantee::Precise, false);
-    let mut zombie = open(&world.log, &world.checkpoints, &world.setup);
+    let mut zombie = open(&world.log, world.checkpoints.as_ref(), &world.setup);
     world.act(&Act::Send(0, vec![0], 1));
     world.act(&Act::Tick(20));
     world.advance();
@@ -261,7 +339,7 @@ fn the_old_owner_is_refused() {
 fn an_epoch_is_said_with_the_next_step_and_before_any_checkpoint() {
     let mut world = World::new(Guarantee::Precise, false);
     let setup = Setup { checkpoint_ms: i64::MAX, ..world.setup.clone() };
-    let mut process = open(&world.log, &world.checkpoints, &setup);
+    let mut process = open(&world.log, world.checkpoints.as_ref(), &setup);
     for _ in 0..3 {
         world.act(&Act::Send(0, vec![0], 1));
         world.act(&Act::Tick(10));
@@ -287,8 +365,8 @@ fn an_epoch_is_said_with_the_next_step_and_before_any_checkpoint() {
 fn a_process_that_was_refused_writes_no_checkpoint() {
     for checkpoint_ms in [0, i64::MAX] {
         let mut world = World::new(Guarantee::Precise, false);
-        let store = Checkpoints::in_store(Arc::new(InMemory::new()));
-        let mut zombie = open(&world.log, &store, &Setup { checkpoint_ms, ..world.setup.clone() });
+        let setup = Setup { checkpoint_ms, ..world.setup.clone() };
+        let mut zombie = open(&world.log, Some(&store()), &setup);
         world.act(&Act::Send(0, vec![0], 1));
         world.act(&Act::Tick(20));
         world.advance();
@@ -309,13 +387,14 @@ fn advancing_counts_the_epochs_that_it_ran() {
     }
 }
 
-/// Without checkpoints, what no start will ask for goes: everything, or with `Gap` all but commands.
+/// What no start will ask for goes, also without checkpoints: everything, or with `Gap` all but
+/// commands, which go only below a checkpoint of them.
 #[test]
 fn a_log_that_no_start_reads_stays_short() {
-    let held = |guarantee: Guarantee, restarts: bool| {
+    let held = |guarantee: Guarantee, restarts: bool, checkpoints: Option<Checkpoints>| {
         let mut world = World::new(guarantee, false);
         let setup = Setup { restarts, outputs_kept: 3, ..world.setup.clone() };
-        let (mut process, _) = Process::open(WordCount, world.log.clone(), None, setup).unwrap();
+        let mut process = open(&world.log, checkpoints.as_ref(), &setup);
         for word in 0..200 {
             world.act(&Act::Send(0, vec![word % WORDS.len()], 1));
             world.act(&Act::Tick(10));
@@ -329,8 +408,9 @@ fn a_log_that_no_start_reads_stays_short() {
         [held(lanes.input[0]), held(lanes.control), held(lanes.output)]
     };
     let is_short = |batches: &u64| *batches < 20;
-    assert!(held(Guarantee::Precise, false).iter().all(is_short));
-    let [input, control, output] = held(Guarantee::Gap, true);
+    assert!(held(Guarantee::Precise, false, None).iter().all(is_short));
+    assert!(held(Guarantee::Gap, true, Some(store())).iter().all(is_short));
+    let [input, control, output] = held(Guarantee::Gap, true, None);
     assert!(is_short(&input) && is_short(&output) && control >= 200, "{input} {control} {output}");
-    assert!(held(Guarantee::Precise, true).iter().all(|batches| *batches >= 200));
+    assert!(held(Guarantee::Precise, true, None).iter().all(|batches| *batches >= 200));
 }

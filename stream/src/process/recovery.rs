@@ -8,16 +8,18 @@ use crate::wire::DecodeError;
 
 const START: LanePosition = LanePosition { next: 0, last: None };
 
-/// The newest checkpoint that is whole and that the log reaches back, and up, to.
+/// The newest checkpoint that is whole and that the log reaches back, and up, to, as far as lanes are
+/// gone on with from there.
 pub(super) fn newest(
     checkpoints: &Checkpoints,
     log: &dyn Log,
     lanes: &Lanes,
+    guarantee: Guarantee,
     recovery: &mut Recovery,
 ) -> Result<Option<Checkpoint>, ProcessError> {
     for epoch in checkpoints.epochs()? {
         let error = match checkpoints.read(epoch) {
-            Ok(found) => match misfit(&found, log, lanes)? {
+            Ok(found) => match misfit(&found, log, lanes, guarantee)? {
                 None => return Ok(Some(found)),
                 Some(what) => {
                     let source = DecodeError::Value(what);
@@ -36,6 +38,7 @@ fn misfit(
     checkpoint: &Checkpoint,
     log: &dyn Log,
     lanes: &Lanes,
+    guarantee: Guarantee,
 ) -> Result<Option<String>, LogError> {
     let read = lanes.read();
     if checkpoint.positions.len() != read.len() {
@@ -43,6 +46,9 @@ fn misfit(
         return Ok(Some(format!("written of {there} lanes, and there are {here}")));
     }
     for (&lane, position) in read.iter().zip(&checkpoint.positions) {
+        if starts_at_end(lane, lanes, guarantee) {
+            continue;
+        }
         let held = log.range(lane)?;
         if position.next < held.start || position.next > held.end {
             let next = position.next;
@@ -52,17 +58,27 @@ fn misfit(
     Ok(None)
 }
 
-/// Where the lanes are read from without a checkpoint.
+/// Whether a start passes over what a lane holds.
+fn starts_at_end(lane: LaneId, lanes: &Lanes, guarantee: Guarantee) -> bool {
+    guarantee == Guarantee::Gap && lane != lanes.control
+}
+
+/// Where the lanes are read from; `said` is the last epoch whose outputs are out, `found` what a
+/// checkpoint says.
 pub(super) fn begin(
     log: &dyn Log,
     lanes: &Lanes,
     setup: &Setup,
-    last: Option<Epoch>,
+    said: Option<Epoch>,
+    found: Option<&[LanePosition]>,
 ) -> Result<Vec<LanePosition>, ProcessError> {
     let position = |(number, lane): (usize, LaneId)| {
         let held = log.range(lane)?;
-        if setup.guarantee == Guarantee::Gap && lane != lanes.control {
-            return Ok(LanePosition { next: held.end, last });
+        if starts_at_end(lane, lanes, setup.guarantee) {
+            return Ok(LanePosition { next: held.end, last: said });
+        }
+        if let Some(found) = found {
+            return Ok(found[number]);
         }
         if held.start > 0 {
             let lane = format!("{}, lane {number}", setup.name);
