@@ -204,6 +204,15 @@ mod tests {
         assert!(matches!(read(&inside).expect("inside").question, Question::Inside(_)));
     }
 
+    /// Rounded a little otherwise, a distance would differ from anybody else's.
+    #[test]
+    fn numbers_are_the_nearest_to_what_is_written() {
+        let query = read(r#"{"id":"q","knn":{"k":1,"at":[-110.17981398790963,0.1]}}"#);
+        let query = query.expect("a query");
+        let place = query.question.place().expect("a point");
+        assert_eq!(Ok(place.x), "-110.17981398790963".parse());
+    }
+
     #[test]
     fn mistakes_are_named() {
         for (text, word) in [
