@@ -16,14 +16,11 @@ use std::ops::Range;
 use super::error::{Field, ReadError, RowError};
 use super::lines::{LINE_BYTES_MAX, Line, Lines};
 use super::sink::{Row, Sink, Table, coord, text, time};
-use super::stretch::Stretch;
+use super::stretch::{Stretch, Stretches};
 use crate::columns::Wanted;
 
 /// The wanted fields of a row, as far as it has them.
 pub(crate) type Fields<'a, const N: usize> = [Option<&'a [u8]>; N];
-
-/// Stretches from this length on are read on all threads.
-const STRETCH_BYTES_MIN: usize = 16 * 1024;
 
 /// Reads a CSV file with the wanted columns, of which `row` makes a row; a file without any line
 /// has no rows.
@@ -33,11 +30,7 @@ pub(crate) fn read<R: BufRead, T: Table, const N: usize>(
     sink: &mut Sink<T>,
     row: impl for<'r> Fn(Fields<'r, N>) -> Result<T::Row<'r>, RowError> + Sync,
 ) -> Result<(), ReadError> {
-    let mut rows = Rows::new(input);
-    if rayon::current_num_threads() > 1 {
-        rows.stretch_bytes_min = STRETCH_BYTES_MIN;
-    }
-    read_rows(rows, wanted, sink, row)
+    read_rows(Rows::new(input), wanted, sink, row)
 }
 
 fn read_rows<R: BufRead, T: Table, const N: usize>(
@@ -50,10 +43,18 @@ fn read_rows<R: BufRead, T: Table, const N: usize>(
         return Ok(());
     };
     let places = places(&header, wanted, sink)?;
-    rows.width = 1 + places.iter().max().copied().unwrap_or_default();
+    let width = 1 + places.iter().max().copied().unwrap_or_default();
+    rows.width = width;
     loop {
         while let Some(stretch) = rows.stretch().map_err(|source| sink.read_error(source))? {
-            let passed = stretch.read(&places, sink, &row)?;
+            let passed = stretch.read(sink, &Vec::new(), |line, fields| {
+                if line.is_empty() {
+                    return None;
+                }
+                fields.clear();
+                cut(line.bytes(), width, fields);
+                Some(row(places.map(|place| Some(&line.bytes()[fields.get(place)?.clone()]))))
+            })?;
             rows.lines.pass(passed);
         }
         let Some(cut) = rows.next().map_err(|source| sink.read_error(source))? else {
@@ -121,10 +122,7 @@ pub(crate) struct Rows<R> {
     quoted: QuotedRow,
     /// How many fields of a row are wanted.
     width: usize,
-    /// Stretches from this length on are read as such.
-    stretch_bytes_min: usize,
-    /// The line that ends the last stretch that was too short.
-    stretch_end: u64,
+    stretches: Stretches,
 }
 
 impl<R: BufRead> Rows<R> {
@@ -134,8 +132,7 @@ impl<R: BufRead> Rows<R> {
             fields: Vec::new(),
             quoted: QuotedRow::default(),
             width: usize::MAX,
-            stretch_bytes_min: usize::MAX,
-            stretch_end: 0,
+            stretches: Stretches::without(Some(b'"')),
         }
     }
 
@@ -158,20 +155,9 @@ impl<R: BufRead> Rows<R> {
         Ok(None)
     }
 
-    /// The stretch that lies ahead, if it is long enough; else the rows up to its end are for
-    /// [`Rows::next`].
+    /// The stretch that lies ahead, if it is long enough to be read at once.
     fn stretch(&mut self) -> io::Result<Option<Stretch<'_>>> {
-        let first_line = self.lines.next_number();
-        if self.stretch_bytes_min == usize::MAX || first_line <= self.stretch_end {
-            return Ok(None);
-        }
-        let length = self.lines.ahead(b'"')?;
-        let text = self.lines.stretch(length);
-        if length < self.stretch_bytes_min {
-            self.stretch_end = first_line + memchr::memchr_iter(b'\n', text).count() as u64;
-            return Ok(None);
-        }
-        Ok(Some(Stretch { first_line, text, width: self.width }))
+        self.stretches.next(&mut self.lines)
     }
 
     #[cold]
@@ -356,7 +342,7 @@ mod tests {
             share_read: &Cell::new(0.5),
         };
         let mut rows = Rows::new(io::BufReader::with_capacity(block, text.as_bytes()));
-        rows.stretch_bytes_min = stretch_bytes_min;
+        rows.stretches.bytes_min = stretch_bytes_min;
         let wanted = Wanted { names: ["b"], example: "" };
         read_rows(rows, wanted, &mut sink, |[field]| match field {
             Some(b"bc") => Err(RowError::OpenQuote),

@@ -140,7 +140,7 @@ fn from_fields<'a>([stream, object, at]: Fields<'a, 3>) -> Result<Row<'a>, RowEr
     Ok(Row { stream: stream.into(), object: object.into(), time: time(at)? })
 }
 
-fn from_json<'a>(json: &'a Object, columns: &EventColumns) -> Result<Row<'a>, RowError> {
+fn from_json<'a>(json: &Object<'a>, columns: &EventColumns) -> Result<Row<'a>, RowError> {
     let field = |column: &str, usual| value(json, column).or_else(|| value(json, usual));
     let null = || json.get(&columns.object).or_else(|| json.get("object")).map(|_| "".into());
     let object = match field(&columns.object, "object") {

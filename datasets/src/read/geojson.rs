@@ -8,10 +8,10 @@ use std::fmt;
 use std::io::{self, BufRead};
 
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_json::Value;
+use serde_json_borrow::Value;
 
 use super::error::{ReadError, RowError};
-use super::json::{Object, feature};
+use super::json::{Object, feature, is_text, value};
 use super::sink::{Positions, Sink};
 use crate::columns::Columns;
 
@@ -78,6 +78,9 @@ impl Reading<'_, '_> {
     }
 }
 
+/// What of the top-level object makes a feature.
+const MEMBERS: [&str; 4] = ["type", "geometry", "properties", "id"];
+
 /// The top-level object.
 struct Document<'r, 'a, 's>(&'r mut Reading<'a, 's>);
 
@@ -89,27 +92,26 @@ impl<'de> Visitor<'de> for Document<'_, '_, '_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<bool, A::Error> {
-        let (mut members, mut has_features) = (Object::new(), false);
+        let (mut members, mut has_features) = (Vec::new(), false);
         while let Some(key) = map.next_key::<String>()? {
-            match key.as_str() {
-                "features" => {
+            let known = MEMBERS.into_iter().find(|member| *member == key);
+            match (known, key.as_str()) {
+                (_, "features") => {
                     map.next_value_seed(Features(self.0))?;
                     has_features = true;
                 }
-                "type" | "geometry" | "properties" | "id" => {
-                    members.insert(key, map.next_value()?);
-                }
-                _ => {
+                (Some(member), _) => members.push((member, map.next_value()?)),
+                (None, _) => {
                     map.next_value::<IgnoredAny>()?;
                 }
             }
         }
-        let kind = members.get("type").and_then(Value::as_str);
-        if kind == Some("Feature") {
+        let members = Object::from(members);
+        if is_text(value(&members, "type"), "Feature") {
             self.0.take(1, &Value::Object(members))?;
             return Ok(true);
         }
-        Ok(has_features || kind == Some("FeatureCollection"))
+        Ok(has_features || is_text(value(&members, "type"), "FeatureCollection"))
     }
 }
 

@@ -90,14 +90,15 @@ impl<R: BufRead> Lines<R> {
         }
     }
 
-    /// How long the stretch of whole lines is that lies ahead in one block and has no `stop` in it.
+    /// How long the stretch of whole lines is that lies ahead in one block and has no `stop` in it, if
+    /// there is one.
     ///
     /// The current line is given up: look at the stretch with [`Lines::stretch`], then either pass
     /// over it or advance.
-    pub(crate) fn ahead(&mut self, stop: u8) -> io::Result<usize> {
+    pub(crate) fn ahead(&mut self, stop: Option<u8>) -> io::Result<usize> {
         self.give_up_line();
         let block = self.input.fill_buf()?;
-        let end = memchr::memchr(stop, block).unwrap_or(block.len());
+        let end = stop.and_then(|stop| memchr::memchr(stop, block)).unwrap_or(block.len());
         Ok(memchr::memrchr(b'\n', &block[..end]).map_or(0, |last| last + 1))
     }
 
