@@ -222,6 +222,27 @@ fn questions_are_answered_once() -> Result<()> {
     Ok(())
 }
 
+/// What dashboards and alarms of users stand on: names do not change.
+const FIGURES: [&str; 17] = [
+    r#"dunlin_records_total{app="positions",outcome="applied"}"#,
+    r#"dunlin_records_total{app="positions",outcome="duplicate"}"#,
+    r#"dunlin_records_total{app="positions",outcome="late"}"#,
+    r#"dunlin_records_rejected_total{app="positions",reason="unreadable"}"#,
+    r#"dunlin_records_rejected_total{app="positions",reason="absurd_time"}"#,
+    r#"dunlin_records_rejected_total{app="positions",reason="unfit"}"#,
+    r#"dunlin_outputs_total{app="positions"}"#,
+    r#"dunlin_epochs_total{app="positions"}"#,
+    r#"dunlin_epoch_duration_seconds_bucket{app="positions",le="0.02"}"#,
+    r#"dunlin_epoch_lag_seconds{app="positions"}"#,
+    r#"dunlin_shards{app="positions"}"#,
+    r#"dunlin_shard_keys{app="positions",shard="0"}"#,
+    r#"dunlin_shard_work_total{app="positions",shard="0"}"#,
+    r#"dunlin_checkpoints_total{app="positions",result="written"}"#,
+    r#"dunlin_checkpoints_total{app="positions",result="failed"}"#,
+    r#"dunlin_checkpoint_bytes{app="positions"}"#,
+    r#"dunlin_checkpoint_age_seconds{app="positions"}"#,
+];
+
 #[test]
 fn the_server_tells_how_it_is() -> Result<()> {
     let (server, client) = start()?;
@@ -235,8 +256,12 @@ fn the_server_tells_how_it_is() -> Result<()> {
     assert_eq!(state["strips"], json!([{"from": null, "to": null, "objects": 1, "shard": 0}]));
     assert_eq!((&state["roads"], &state["bounds"]), (&json!(false), &Value::Null));
     client.get("/v1/map/roads")?.problem(404)?;
-    let metrics = client.get("/metrics")?;
-    ensure!(metrics.text.contains("dunlin_epochs_total"), "{}", metrics.text);
+    let metrics = client.get("/metrics")?.text;
+    for line in FIGURES {
+        let figure = metrics.lines().find(|figure| figure.starts_with(line));
+        let number = figure.and_then(|figure| figure.rsplit(' ').next()?.parse::<f64>().ok());
+        ensure!(number.is_some(), "no {line} in {metrics}");
+    }
     let document = client.get("/v1/openapi.json")?.json()?;
     assert_eq!(document["openapi"], "3.1.0");
     let page = client.get("/")?;
