@@ -54,24 +54,29 @@ const ROUND: usize = 6_000_000;
 /// A stride that visits all objects, in no order of place.
 const STRIDE: usize = 618_033;
 
+/// Each runs in a process of its own: what one gave back and another takes again would be in no
+/// figure of memory.
+const PARTS: [&str; 4] = ["words", "hour", "sustained", "latency"];
+
 fn main() -> Result<()> {
     let parts: Vec<String> = std::env::args().skip(1).filter(|it| !it.starts_with('-')).collect();
-    let wanted = |part: &str| parts.is_empty() || parts.iter().any(|it| it == part);
-    if wanted("words") {
-        words()?;
+    match &parts.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [] => PARTS.into_iter().try_for_each(run_apart),
+        ["words"] => words(),
+        ["hour"] => hour(),
+        ["sustained"] => sustained(),
+        ["precise"] => sustained_with("precise", Guarantee::Precise),
+        ["gap"] => sustained_with("gap", Guarantee::Gap),
+        ["latency"] => latency(&batches()?),
+        [part] => anyhow::bail!("no part {part:?}: {}", PARTS.join(", ")),
+        parts => parts.iter().copied().try_for_each(run_apart),
     }
-    if wanted("hour") {
-        hour()?;
-    }
-    if wanted("sustained") || wanted("latency") {
-        let batches = batches()?;
-        if wanted("sustained") {
-            sustained(&batches)?;
-        }
-        if wanted("latency") {
-            latency(&batches)?;
-        }
-    }
+}
+
+/// Runs a part in a process of its own.
+fn run_apart(part: &str) -> Result<()> {
+    let status = std::process::Command::new(std::env::current_exe()?).arg(part).status()?;
+    ensure!(status.success(), "{part}: {status}");
     Ok(())
 }
 
@@ -358,30 +363,35 @@ fn resident() -> Result<f64> {
     Ok(pages * 4_096.0)
 }
 
-fn sustained(batches: &[(usize, PositionBatch)]) -> Result<()> {
+fn sustained() -> Result<()> {
     println!(
         "| guarantee | M reports/s | answers/s | bytes/object, log and all | synced write, ms |"
     );
     println!("|---|---|---|---|---|");
-    for (name, guarantee) in [("precise", Guarantee::Precise), ("gap", Guarantee::Gap)] {
-        let folder = folder()?;
-        let write = synced_write(folder.path())?;
-        let before = resident()?;
-        let mut feed = Feed::start(&options(folder.path(), guarantee))?;
-        feed.load(batches)?;
-        let (begin, applied) = (Instant::now(), feed.applied());
-        let answers = feed.told.answers.load(Ordering::Relaxed);
-        while begin.elapsed() < seconds() {
-            feed.send(batches)?;
-        }
-        let lasted = begin.elapsed().as_secs_f64();
-        let rate = (feed.applied() - applied) as f64 / lasted / 1e6;
-        let answers = (feed.told.answers.load(Ordering::Relaxed) - answers) as f64 / lasted;
-        let bytes = (resident()? - before) / OBJECTS as f64;
-        feed.live.stop()?;
-        println!("| {name} | {rate:.2} | {answers:.0} | {bytes:.0} | {write:.2} |");
-    }
+    run_apart("precise")?;
+    run_apart("gap")?;
     println!();
+    Ok(())
+}
+
+fn sustained_with(name: &str, guarantee: Guarantee) -> Result<()> {
+    let batches = batches()?;
+    let folder = folder()?;
+    let write = synced_write(folder.path())?;
+    let before = resident()?;
+    let mut feed = Feed::start(&options(folder.path(), guarantee))?;
+    feed.load(&batches)?;
+    let (begin, applied) = (Instant::now(), feed.applied());
+    let answers = feed.told.answers.load(Ordering::Relaxed);
+    while begin.elapsed() < seconds() {
+        feed.send(&batches)?;
+    }
+    let lasted = begin.elapsed().as_secs_f64();
+    let rate = (feed.applied() - applied) as f64 / lasted / 1e6;
+    let answers = (feed.told.answers.load(Ordering::Relaxed) - answers) as f64 / lasted;
+    let bytes = (resident()? - before) / OBJECTS as f64;
+    feed.live.stop()?;
+    println!("| {name} | {rate:.2} | {answers:.0} | {bytes:.0} | {write:.2} |");
     Ok(())
 }
 
