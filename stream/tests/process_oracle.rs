@@ -178,6 +178,17 @@ impl World {
             .unwrap();
     }
 
+    /// Twenty epochs with words, which are checkpoints enough for the log to be cut.
+    fn advance_often(&mut self) {
+        for _ in 0..20 {
+            self.act(&Act::Send(0, vec![0, 1], 1));
+            self.act(&Act::Tick(10));
+            self.advance();
+        }
+        let written = self.process.kept().unwrap().written;
+        assert!(written >= 5, "{written}");
+    }
+
     /// What stands in the output lane.
     fn outputs(&self) -> Vec<(Epoch, Counts)> {
         let lane = self.process.lanes().output;
@@ -268,13 +279,7 @@ proptest! {
 #[test]
 fn a_cut_log_without_a_checkpoint_is_an_error() {
     let mut world = World::new(Guarantee::Precise, false);
-    for _ in 0..20 {
-        world.act(&Act::Send(0, vec![0, 1], 1));
-        world.act(&Act::Tick(10));
-        world.advance();
-    }
-    let written = world.process.kept().unwrap().written;
-    assert!(written >= 5, "{written}");
+    world.advance_often();
     assert!(world.log.range(world.process.lanes().input[0]).unwrap().start > 0, "never cut");
     let opened = Process::open(WordCount, world.log.clone(), Some(store()), world.setup.clone());
     let error = opened.err().expect("no state is left").to_string();
@@ -285,12 +290,7 @@ fn a_cut_log_without_a_checkpoint_is_an_error() {
 #[test]
 fn a_checkpoint_of_commands_is_none_of_records() {
     let mut world = World::new(Guarantee::Gap, false);
-    for _ in 0..20 {
-        world.act(&Act::Send(0, vec![0, 1], 1));
-        world.act(&Act::Tick(10));
-        world.advance();
-    }
-    assert!(world.process.kept().unwrap().written >= 5);
+    world.advance_often();
     let setup = Setup { guarantee: Guarantee::Precise, ..world.setup.clone() };
     let opened = Process::open(WordCount, world.log.clone(), world.checkpoints.clone(), setup);
     let error = opened.err().expect("the records are gone").to_string();
