@@ -8,7 +8,7 @@
 //! An event waits until no earlier one can come, so neither the order within the lateness nor the
 //! cut into batches changes what is told. A repeated event counts once.
 
-use dunlin_index::{Event, EventStore};
+use dunlin_index::{Event, EventStore, Slot};
 use dunlin_stream::Timestamp;
 
 use crate::maximal;
@@ -21,6 +21,8 @@ use crate::span::Span;
 
 /// About so many arrivals are mined in one go.
 const ARRIVALS: usize = 16384;
+/// So many reports of one time are put in order as they are.
+const FEW: usize = 20;
 /// Events that are stored in one go.
 const READ_AHEAD: usize = 32;
 /// Memory of silent streams and objects is given back after this share of τ.
@@ -95,7 +97,7 @@ impl EventWindow {
             // A miner may tell them in any order; few are of one time.
             told.sort_by_key(|report| report.time);
             for at_once in told.chunk_by_mut(|a, b| a.time == b.time) {
-                at_once.sort_unstable_by(|a, b| a.objects.cmp(&b.objects));
+                sort_by_objects(at_once);
             }
             told.dedup_by(|a, b| (a.time, &a.objects) == (b.time, &b.objects));
             maximal::retain(&self.store, &self.rule, &self.arrivals, &mut told);
@@ -147,9 +149,56 @@ impl EventWindow {
     }
 }
 
+/// Puts reports of one time in the order of their objects.
+fn sort_by_objects(reports: &mut [Report]) {
+    if reports.len() <= FEW {
+        reports.sort_unstable_by(|a, b| a.objects.cmp(&b.objects));
+        return;
+    }
+    reports.sort_by_cached_key(first_objects);
+    for alike in reports.chunk_by_mut(|a, b| first_objects(a) == first_objects(b)) {
+        alike.sort_unstable_by(|a, b| a.objects.cmp(&b.objects));
+    }
+}
+
+/// The first four objects as a number: where these differ, reports compare as they do. None is as
+/// number 0, which nobody but the first can have.
+fn first_objects(report: &Report) -> u128 {
+    let number = |at| report.objects.get(at).map_or(0, |slot: &Slot| slot.0);
+    (0..4).fold(0, |sum, at| sum << 32 | u128::from(number(at)))
+}
+
 /// The least count of events from the front that is at least `count`, or all, and does not part
 /// events of one time.
 fn whole_times(events: &[Event], count: usize) -> usize {
     let Some(last) = events.get(count - 1) else { return events.len() };
     count + events[count..].partition_point(|event| event.time == last.time)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    fn report(objects: BTreeSet<u32>) -> Report {
+        let objects = objects.into_iter().map(Slot).collect();
+        Report { time: Timestamp::MIN, objects, occurrences: Vec::new() }
+    }
+
+    proptest! {
+        #[test]
+        fn few_and_many_reports_are_put_in_the_order_of_their_objects(
+            objects in prop::collection::vec(
+                prop::collection::btree_set(prop_oneof![0u32..5, u32::MAX - 4..=u32::MAX], 1..7),
+                0..4 * FEW,
+            ),
+        ) {
+            let mut reports: Vec<Report> = objects.iter().cloned().map(report).collect();
+            let mut expected = objects;
+            expected.sort_by(|a, b| a.iter().cmp(b));
+            sort_by_objects(&mut reports);
+            prop_assert_eq!(reports, expected.into_iter().map(report).collect::<Vec<_>>());
+        }
+    }
 }
