@@ -167,7 +167,6 @@ impl StripIndex {
         assert_eq!(slots.len(), to.len(), "one position per slot");
         self.make_room_for(slots);
         if slots.len() * IN_PLACE_COST >= self.len {
-            self.calm_epochs = 0;
             self.rebuild(slots, to);
         } else {
             self.calm_epochs += 1;

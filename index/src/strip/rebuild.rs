@@ -39,6 +39,13 @@ struct Chunk {
     cuts: Vec<usize>,
 }
 
+#[cfg(test)]
+impl Staging {
+    pub(super) fn is_empty(&self) -> bool {
+        self.chunks.is_empty()
+    }
+}
+
 impl StripIndex {
     /// Moves `slots` to `to`, lays all objects out anew and restores the strips' occupancy. The
     /// heart of the whole-epoch path.
@@ -59,6 +66,7 @@ impl StripIndex {
             },
         );
         self.staging.chunks = chunks;
+        self.calm_epochs = 0;
     }
 
     /// Writes the new positions and groups all objects by strip, chunk by chunk while it is in the

@@ -170,3 +170,18 @@ fn threads_that_share_the_strips_do_the_same_as_one() {
         }
     }
 }
+
+/// An index that grows in place is laid out anew whenever it has doubled, however calm it was.
+#[test]
+fn working_memory_is_given_back_after_each_rebuild() {
+    let mut index = StripIndex::default();
+    let mut rebuilds = 0;
+    for object in 0..4_000 {
+        let at = Coord { x: f64::from(object * 7 % 101), y: f64::from(object) };
+        index.apply(&[Slot(object)], &[at]);
+        rebuilds += usize::from(index.calm_epochs == 0);
+    }
+    assert!(rebuilds > 4, "{rebuilds}");
+    (0..STAGING_EPOCHS).for_each(|_| index.apply(&[], &[]));
+    assert!(index.staging.is_empty());
+}
