@@ -7,9 +7,8 @@
 //!
 //! Of all widths that one is taken with which cells and long names need the fewest bytes together; it
 //! is chosen anew whenever one of the two columns has to grow, and so be copied, anyway; names that
-//! are gone go then. Objects of
-//! one feed mostly have names of one form: `v123456` takes 8 bytes, a UUID 40, each without an
-//! allocation of its own, and each in one line of the cache.
+//! are gone go then. Objects of one feed mostly have names of one form: `v123456` takes 8 bytes, a UUID
+//! 40, each without an allocation of its own.
 
 use std::cmp::Ordering;
 
