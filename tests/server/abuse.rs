@@ -93,10 +93,7 @@ fn bodies_and_heads_that_are_too_large_are_refused() -> Result<()> {
     let (server, client) = start()?;
     let line = "{\"object\":\"a\",\"at\":[1,1]}\n";
     let large = line.repeat((16 << 20) / line.len() + 1);
-    // The server may close before it has read all.
-    if let Ok(answer) = client.post("/v1/positions", &large) {
-        answer.problem(413)?;
-    }
+    client.post("/v1/positions", &large)?.problem(413)?;
     let fits = &large[..large.len() - line.len()];
     let taken = client.post("/v1/positions", fits)?.json()?;
     assert_eq!(taken["accepted"], fits.len() / line.len());
@@ -127,6 +124,28 @@ fn a_body_that_is_not_read_ends_the_connection() -> Result<()> {
     let text = rest(stream);
     ensure!(text.starts_with("HTTP/1.1 413"), "{text}");
     ensure!(text.to_lowercase().contains("connection: close"), "{text}");
+    server.stop()?;
+    Ok(())
+}
+
+/// Or a client that keeps its connection would lose the request after one that is refused.
+#[test]
+fn a_refused_body_that_comes_late_leaves_the_connection_open() -> Result<()> {
+    let (server, client) = start()?;
+    let mut stream = raw(&client)?;
+    let refused = "POST /v1/positions HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\n";
+    for _ in 0..3 {
+        write!(stream, "{refused}Content-Length: 5\r\n\r\n")?;
+        std::thread::sleep(Duration::from_millis(50));
+        stream.write_all(b"GET /")?;
+    }
+    // Who waits to be told to go on is refused and sends nothing.
+    write!(stream, "{refused}Content-Length: 5\r\nExpect: 100-continue\r\n\r\n")?;
+    let text = rest(stream).to_lowercase();
+    let statuses: Vec<_> = text.matches("http/1.1 415").collect();
+    ensure!(statuses.len() == 4 && text.matches("http/1.1").count() == 4, "{text}");
+    let closed: Vec<_> = text.match_indices("connection: close").collect();
+    ensure!(closed.len() == 1 && text.rfind("http/1.1") < Some(closed[0].0), "{text}");
     server.stop()?;
     Ok(())
 }

@@ -3,6 +3,7 @@
 //! Every route is in [`routes`], with the methods that it takes; the router is made of it, and a test
 //! holds the document at `/v1/openapi.json` to it.
 
+mod drain;
 mod feeds;
 mod follow;
 mod guard;
@@ -65,6 +66,7 @@ pub(super) fn router(app: Arc<App>, is_local: bool) -> Router {
         .layer(from_fn(guard::not_packed))
         .layer(from_fn_with_state(app.clone(), guard::with_token))
         .layer(from_fn_with_state(is_local, guard::own_pages_only))
+        .layer(from_fn(drain::to_its_end))
         .with_state(app)
 }
 

@@ -58,15 +58,6 @@ impl IntoResponse for Problem {
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
-        // What was not read of the body would stand before the next request.
-        let unread = [
-            StatusCode::PAYLOAD_TOO_LARGE,
-            StatusCode::REQUEST_TIMEOUT,
-            StatusCode::SERVICE_UNAVAILABLE,
-        ];
-        if unread.contains(&self.status) {
-            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
-        }
         response
     }
 }
