@@ -106,6 +106,11 @@ const fn spare(k: usize) -> usize {
     1 + k / 4
 }
 
+/// A list with room for more than so many times its last members, or so many few, gives it back: its
+/// disc may have been large once.
+const MEMBER_ROOM_MAX: usize = 4;
+const MEMBERS_FEW: usize = 16;
+
 /// A window is made anew when its disc has shrunk to this share of its key.
 const SHRUNK: f64 = 0.8;
 /// A bound is looked for anew when the old one has grown to so many times its key.
@@ -433,6 +438,9 @@ impl<S: Space> QueryState<S> {
     fn replace_members(&mut self, write: impl FnOnce(&[Member], &mut Vec<Member>)) {
         std::mem::swap(&mut self.members, &mut self.previous);
         self.members.clear();
+        if self.members.capacity() > MEMBER_ROOM_MAX * self.previous.len().max(MEMBERS_FEW) {
+            self.members = Vec::new();
+        }
         write(&self.previous, &mut self.members);
     }
 
@@ -466,6 +474,8 @@ fn merge<S: Space>(
     arrivals: &[Member],
     world: &World<'_, S>,
 ) {
+    // There are many questions: doubling would cost more than what they need.
+    next.reserve_exact(members.len() + arrivals.len());
     let mut arrivals = arrivals.iter().peekable();
     for stayed in members.iter().filter(|member| !world.touches.moved(member.slot)) {
         while let Some(arrival) =

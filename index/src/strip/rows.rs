@@ -51,6 +51,8 @@ const CELL_COST: u64 = 4;
 /// Rows that are compared together in the search for an object, without a branch on each, which
 /// nothing could predict; most cells have no more.
 const GLANCE: usize = 8;
+/// Rows without an object for which no column is made anew.
+const ROOM_MIN: usize = 64;
 /// Cells that an insertion looks at on either side for a gap before the strip is built anew.
 const SHIFT_MAX: usize = 32;
 
@@ -128,6 +130,7 @@ impl Strip {
         scratch: &mut BuildScratch,
     ) -> f32 {
         self.lens.clear();
+        make_room(&mut self.lens, self.ruler.cell_count());
         self.lens.resize(self.ruler.cell_count(), 0);
         scratch.below.clear();
         for piece in pieces {
@@ -146,6 +149,7 @@ impl Strip {
     /// Sets starts[c + 1] to the first row of cell c, with room behind every cell.
     fn lay_out_cells(&mut self) {
         self.starts.clear();
+        make_room(&mut self.starts, self.lens.len() + 1);
         self.starts.push(0);
         let mut row = 0;
         self.starts.extend(self.lens.iter().map(|&len| {
@@ -153,6 +157,7 @@ impl Strip {
             row += len + room(len);
             start
         }));
+        make_room(&mut self.rows, row as usize);
         self.rows.resize(row as usize, Row::GAP);
     }
 
@@ -349,6 +354,14 @@ impl Strip {
         }
         assert_eq!(seen, self.len, "count of the strip");
         assert_eq!(self.starts.last().map_or(0, |&end| end as usize), self.rows.len());
+    }
+}
+
+/// Makes room for `len` rows and a few more: by doubling, a strip would hold up to twice what it needs,
+/// and go on doing so after it is split. What is in the column may go.
+fn make_room<T>(column: &mut Vec<T>, len: usize) {
+    if !(len..=ROOM_MIN + len + len / 2).contains(&column.capacity()) {
+        *column = Vec::with_capacity(len + len / 8);
     }
 }
 
