@@ -21,8 +21,9 @@ use crate::{Epoch, Timestamp};
 const HEADER_BYTES: usize = 9;
 const MORE: u8 = 0;
 const SEAL: u8 = 1;
-/// Memory that is kept for the next epoch, at most.
-const BUFFER_BYTES_MAX: usize = 4 << 20;
+/// Memory that is kept for the next epoch: so much, or so many times what the last one took.
+const BUFFER_BYTES_MIN: usize = 64 << 10;
+const BUFFER_GROWTH: usize = 4;
 
 /// The end of an output lane.
 #[derive(Debug)]
@@ -133,7 +134,8 @@ impl OutputLane {
         }
         self.packed[seal] = SEAL;
         for buffer in [&mut self.bytes, &mut self.packed] {
-            buffer.shrink_to(BUFFER_BYTES_MAX);
+            let kept = BUFFER_BYTES_MIN.max(BUFFER_GROWTH * buffer.len());
+            buffer.shrink_to(kept);
         }
     }
 }

@@ -144,6 +144,30 @@ fn a_lane_that_lags_takes_no_more_from_hour_to_hour() {
     assert!(late < early + early / 4, "{disk:?} bytes");
 }
 
+/// Each of its batches lies in a step of its own, and between them are steps that nobody needs.
+#[test]
+fn a_lane_that_is_seldom_written_pins_only_its_own_bytes() {
+    const ROUNDS: u64 = 40_000;
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut options = LocalOptions::default();
+    (options.memtable_bytes, options.reclaim_bytes) = (1 << 20, 1 << 20);
+    let log = LocalLog::open(folder.path(), &options).expect("a log");
+    let [data, output] = ["0", "1"].map(|name| log.lane(name).expect("a lane"));
+    let mut noise = Noise(5);
+    for round in 0..ROUNDS {
+        append_each(&log, data, &[&noise.bytes(4_000)]);
+        if round % 1_000 == 0 {
+            append_each(&log, output, &[&noise.bytes(700)]);
+        }
+        if round % 3_000 == 2_999 {
+            log.truncate(data, round).expect("the log truncates");
+        }
+    }
+    let disk = disk_bytes(folder.path());
+    assert!(disk < 100 * MB, "{disk} bytes");
+    assert_eq!(log.read(output, 0, usize::MAX).expect("the lane can be read").len(), 40);
+}
+
 /// How many files of tables the folder has.
 fn table_count(folder: &Path) -> usize {
     let entries = fs::read_dir(folder).expect("a folder");

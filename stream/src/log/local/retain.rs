@@ -64,7 +64,6 @@ impl LocalLog {
             let (needed, end) = self.lowest_needed();
             if needed - low >= self.reclaim_bytes {
                 self.raise(retention, needed, &[])?;
-                retention.sparse_since = None;
             } else if end - low < COPIED_SHARE * self.reclaim_bytes {
                 break;
             } else {

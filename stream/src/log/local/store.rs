@@ -19,7 +19,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use fjall::config::{BlockSizePolicy, CompressionPolicy};
+use fjall::config::{BlockSizePolicy, CompressionPolicy, FilterPolicy};
 use fjall::{
     AbstractTree, CompressionType, Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch,
     PersistMode, Slice,
@@ -129,6 +129,8 @@ impl Store {
                 KeyspaceCreateOptions::default()
                     .max_memtable_size(memtable_bytes)
                     .data_block_size_policy(BlockSizePolicy::all(BLOCK_BYTES))
+                    // What is looked for is there.
+                    .filter_policy(FilterPolicy::disabled())
                     .data_block_compression_policy(CompressionPolicy::disabled())
             };
             database.keyspace(name, create).map_err(error)
