@@ -53,7 +53,7 @@ pub struct LocalOptions {
 
 impl Default for LocalOptions {
     fn default() -> Self {
-        Self { memtable_bytes: 8 << 20, cache_bytes: 8 << 20, reclaim_bytes: 8 << 20 }
+        Self { memtable_bytes: 8 << 20, cache_bytes: 1 << 20, reclaim_bytes: 8 << 20 }
     }
 }
 
