@@ -30,7 +30,7 @@ const EPOCH_MS: i64 = 100;
 const TTL_MS: i64 = 350;
 
 /// A report: object, how far before the epoch's end, position.
-type Report = (u32, u16, f64, f64);
+type Report = (u32, i64, f64, f64);
 
 #[derive(Clone, Debug)]
 struct Slice {
@@ -54,7 +54,8 @@ struct Scenario {
 
 fn scenarios() -> impl Strategy<Value = Scenario> {
     let unit = || 0.0..1.0f64;
-    let late = prop_oneof![4 => 0u16..100, 1 => 0u16..900];
+    // Now and then by more than the times that four bytes tell apart.
+    let late = prop_oneof![30 => 0i64..100, 8 => 0i64..900, 1 => -8_000_000_000i64..8_000_000_000];
     let report = (0..OBJECTS, late, unit(), unit());
     let reports = prop_oneof![
         1 => Just(vec![]),
@@ -99,7 +100,7 @@ impl Scenario {
         let input = |(slice, number): (&Slice, i64)| {
             let end = (number + 1) * EPOCH_MS;
             let reports = slice.reports.iter().map(|&(object, before, u, v)| {
-                let time = Timestamp::from_millis_unchecked(end - 1 - i64::from(before));
+                let time = Timestamp::from_millis_unchecked(end - 1 - before);
                 (brute::name(object), time, place(kind, self.spread, u, v))
             });
             let mut commands = Vec::new();

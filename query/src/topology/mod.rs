@@ -27,6 +27,7 @@ mod router;
 mod shard;
 mod state;
 mod tell;
+mod times;
 
 use std::cmp::Ordering;
 use std::marker::PhantomData;

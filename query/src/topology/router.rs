@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use super::batch::{Command, PositionBatch};
 use super::columns::{Eights, eights};
+use super::times::{Near, Times};
 use crate::silence::SilenceWatch;
 
 /// What a lane tells a shard of one epoch. Objects go by ids that are the same in all shards.
@@ -47,6 +48,7 @@ pub struct PositionRouter<S: Space> {
     lanes: u32,
     names: ObjectNames,
     objects: Vec<LastReport>,
+    times: Times,
     /// Slots without an object.
     free: Vec<Slot>,
     watch: Option<SilenceWatch>,
@@ -56,11 +58,11 @@ pub struct PositionRouter<S: Space> {
     space: PhantomData<S>,
 }
 
-/// Sixteen bytes, so that four share a line of the cache.
+/// Twelve bytes: there is one for each object, and reports find them in no order of memory.
 #[derive(Clone, Copy, Debug)]
 struct LastReport {
-    time: Timestamp,
     place: Place,
+    time: Near,
 }
 
 /// An object that reported in this epoch.
@@ -72,38 +74,41 @@ struct Pending {
     was: f64,
 }
 
-const NOBODY: LastReport =
-    LastReport { time: Timestamp::from_millis_unchecked(i64::MIN), place: Place::NOWHERE };
+const NOBODY: LastReport = LastReport { place: Place::NOWHERE, time: Near::NEVER };
 
 /// Where an object was at the end of the last epoch, as far as routing asks: x, or nowhere. Once it
-/// has reported in this epoch: its row in `pending`, which knows. A row is a NaN with a mark.
+/// has reported in this epoch: its row in `pending`, which knows. A row is a NaN with a mark. In two
+/// halves, the lower first, which may lie at any multiple of four bytes.
 #[derive(Clone, Copy, Debug)]
-struct Place(f64);
+struct Place([u32; 2]);
 
 impl Place {
-    const NOWHERE: Self = Self(f64::NAN);
-    const MARK: u64 = 0x7ff8_1000 << 32;
+    const NOWHERE: Self = Self([0, 0x7ff8_0000]);
+    const MARK: u32 = 0x7ff8_1000;
 
     fn at(x: f64) -> Self {
-        if x.is_nan() { Self::NOWHERE } else { Self(x) }
+        if x.is_nan() {
+            return Self::NOWHERE;
+        }
+        let bits = x.to_bits();
+        Self([bits as u32, (bits >> 32) as u32])
     }
 
     #[inline]
     fn pending(row: u32) -> Self {
-        Self(f64::from_bits(Self::MARK | u64::from(row)))
+        Self([row, Self::MARK])
     }
 
     /// The row of an object that has reported.
     #[inline]
     fn row(self) -> Option<usize> {
-        let bits = self.0.to_bits();
-        (bits & !u64::from(u32::MAX) == Self::MARK).then_some(bits as u32 as usize)
+        (self.0[1] == Self::MARK).then_some(self.0[0] as usize)
     }
 
     /// The x of one that has not; NaN if nowhere.
     #[inline]
     fn x(self) -> f64 {
-        self.0
+        f64::from_bits(u64::from(self.0[1]) << 32 | u64::from(self.0[0]))
     }
 }
 
@@ -143,6 +148,7 @@ impl<S: Space> PositionRouter<S> {
             lanes,
             names: ObjectNames::default(),
             objects: Vec::new(),
+            times: Times::default(),
             free: Vec::new(),
             watch: ttl_ms.map(SilenceWatch::new),
             pending: Vec::new(),
@@ -163,9 +169,17 @@ impl<S: Space> PositionRouter<S> {
             return None;
         }
         let slot = self.names.slot(name)?;
-        let LastReport { time, place } = self.objects[slot.index()];
-        let x = place.x();
-        (!x.is_nan()).then(|| (self.id(slot), time, x))
+        let x = self.objects[slot.index()].place.x();
+        (!x.is_nan()).then(|| (self.id(slot), self.time(slot), x))
+    }
+
+    fn slots(&self) -> impl Iterator<Item = Slot> + use<S> {
+        (0..self.objects.len() as u32).map(Slot)
+    }
+
+    /// The time of an object's last report.
+    fn time(&self, slot: Slot) -> Timestamp {
+        self.times.get(slot, self.objects[slot.index()].time)
     }
 
     /// The slot of an object that reports, a new one if it has none.
@@ -178,7 +192,6 @@ impl<S: Space> PositionRouter<S> {
             self.objects.push(NOBODY);
             Slot(u32::try_from(self.objects.len() - 1).expect("fewer than 2^32 objects"))
         });
-        self.objects[slot.index()] = NOBODY;
         self.names.intern_at(slot, name);
         slot
     }
@@ -187,15 +200,16 @@ impl<S: Space> PositionRouter<S> {
     #[inline]
     fn report(&mut self, slot: Slot, time: Timestamp, at: Coord) -> bool {
         let last = &mut self.objects[slot.index()];
-        if time < last.time {
+        let LastReport { place, time: near } = *last;
+        if time < self.times.get(slot, near) {
             return false;
         }
-        last.time = time;
-        if let Some(row) = last.place.row() {
+        last.time = self.times.put(slot, near, time);
+        if let Some(row) = place.row() {
             self.pending[row].at = at;
         } else {
-            let was = std::mem::replace(&mut last.place, Place::pending(self.pending.len() as u32));
-            self.pending.push(Pending { slot, at, was: was.x() });
+            last.place = Place::pending(self.pending.len() as u32);
+            self.pending.push(Pending { slot, at, was: place.x() });
         }
         true
     }
@@ -209,14 +223,16 @@ impl<S: Space> PositionRouter<S> {
 
     /// Objects that are silent for too long leave; their slots, which nobody may use yet.
     fn expire(&mut self, end: Timestamp, to: &mut Routes<'_, PositionOps>) -> Vec<Slot> {
-        let Some(watch) = &mut self.watch else { return Vec::new() };
+        let Some(mut watch) = self.watch.take() else { return Vec::new() };
         for pending in self.pending.iter().filter(|pending| pending.was.is_nan()) {
-            watch.watch(pending.slot, self.objects[pending.slot.index()].time);
+            watch.watch(pending.slot, self.time(pending.slot));
         }
-        let gone = watch.silent(end, |slot| self.objects[slot.index()].time);
+        let gone = watch.silent(end, |slot| self.time(slot));
+        self.watch = Some(watch);
         for &slot in &gone {
             let id = self.id(slot);
             let object = std::mem::replace(&mut self.objects[slot.index()], NOBODY);
+            self.times.forget(slot, object.time);
             let x = match object.place.row() {
                 Some(row) => {
                     self.pending[row].at = NOWHERE;
@@ -303,12 +319,15 @@ impl<S: Space> Router for PositionRouter<S> {
         found.clear();
         self.names.slots(batch.names.iter(), &mut found);
         self.read_ahead(&found);
+        let mut heard = None;
         for ((name, time, at), &found) in batch.reports().zip(&found) {
             let fit = !name.is_empty() && Timestamp::from_millis(time.as_millis()).is_ok();
             match S::check(at) {
                 Ok(at) if fit && self.lane < self.lanes => {
                     let slot = self.slot(name, found);
-                    if !self.report(slot, time, at) {
+                    if self.report(slot, time, at) {
+                        heard = Some(time);
+                    } else {
                         take_back(to.counts).late += 1;
                     }
                 }
@@ -316,6 +335,12 @@ impl<S: Space> Router for PositionRouter<S> {
             }
         }
         self.found = found;
+        if let Some(heard) = heard
+            && self.times.is_elsewhere(self.objects.len())
+        {
+            let nears = self.objects.iter_mut().map(|object| &mut object.time);
+            self.times.count_from(heard, (0..).map(Slot).zip(nears));
+        }
     }
 
     fn end_epoch(&mut self, _: Epoch, end: Timestamp, to: &mut Routes<'_, PositionOps>) {
@@ -334,7 +359,7 @@ impl<S: Space> Router for PositionRouter<S> {
     fn freeze(&self) -> Frozen {
         Frozen::of(FrozenRouter {
             names: self.names.share(),
-            times: self.objects.iter().map(|object| object.time.as_millis()).collect(),
+            times: self.slots().map(|slot| self.time(slot).as_millis()).collect(),
             x: self.objects.iter().map(|object| object.place.x()).collect(),
             free: self.free.iter().map(|slot| slot.0).collect(),
         })
@@ -345,9 +370,13 @@ impl<S: Space> Router for PositionRouter<S> {
         if let Some(flaw) = flaw(&state) {
             return Err(DecodeError::Value(flaw.to_owned()));
         }
-        let objects = state.times.iter().zip(&state.x);
-        self.objects =
-            objects.map(|(&time, &x)| LastReport { time, place: Place::at(x) }).collect();
+        let objects = (0..).map(Slot).zip(state.times.iter().zip(&state.x));
+        let times = &mut self.times;
+        let report = |(slot, (&time, &x)): (Slot, (&Timestamp, &f64))| {
+            let time = if x.is_nan() { Near::NEVER } else { times.put(slot, Near::NEVER, time) };
+            LastReport { place: Place::at(x), time }
+        };
+        self.objects = objects.map(report).collect();
         for (slot, name) in (0..).map(Slot).zip(state.names.iter()) {
             if self.names.slot(name).is_some() {
                 return Err(DecodeError::Value("two objects of one name".to_owned()));
@@ -358,7 +387,7 @@ impl<S: Space> Router for PositionRouter<S> {
             }
             self.names.intern_at(slot, name);
             if let Some(watch) = &mut self.watch {
-                watch.watch(slot, self.objects[slot.index()].time);
+                watch.watch(slot, state.times[slot.index()]);
             }
         }
         self.free = state.free.into_iter().map(Slot).collect();
