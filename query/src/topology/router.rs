@@ -371,6 +371,7 @@ impl<S: Space> Router for PositionRouter<S> {
             return Err(DecodeError::Value(flaw.to_owned()));
         }
         let objects = (0..).map(Slot).zip(state.times.iter().zip(&state.x));
+        self.times = Times::default();
         let times = &mut self.times;
         let report = |(slot, (&time, &x)): (Slot, (&Timestamp, &f64))| {
             let time = if x.is_nan() { Near::NEVER } else { times.put(slot, Near::NEVER, time) };
