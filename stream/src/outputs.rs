@@ -214,6 +214,17 @@ mod tests {
     }
 
     #[test]
+    fn an_epoch_with_many_outputs_leaves_no_large_buffers() {
+        let log = MemoryLog::default();
+        let lane = log.lane("out").unwrap();
+        let mut out = OutputLane::open(&log, lane).unwrap();
+        out.append(&log, at(0), &vec![u64::MAX; 1 << 20], &[]).unwrap();
+        out.append(&log, at(1), &[7u64], &[]).unwrap();
+        assert!(out.bytes.capacity() <= BUFFER_BYTES_MIN, "{}", out.bytes.capacity());
+        assert!(out.packed.capacity() <= BUFFER_BYTES_MIN, "{}", out.packed.capacity());
+    }
+
+    #[test]
     fn what_is_longer_than_a_batch_comes_back_whole() {
         let log = MemoryLog::default();
         let lane = log.lane("out").unwrap();

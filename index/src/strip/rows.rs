@@ -354,6 +354,9 @@ impl Strip {
         }
         assert_eq!(seen, self.len, "count of the strip");
         assert_eq!(self.starts.last().map_or(0, |&end| end as usize), self.rows.len());
+        let room_max = |len: usize| ROOM_MIN + len + len / 2;
+        assert!(self.rows.capacity() <= room_max(self.rows.len()), "rows take too much memory");
+        assert!(self.starts.capacity() <= room_max(self.starts.len()), "cells take too much");
     }
 }
 
