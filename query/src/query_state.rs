@@ -487,3 +487,7 @@ fn merge<S: Space>(
     }
     next.extend(arrivals);
 }
+
+#[cfg(test)]
+#[path = "query_state_tests.rs"]
+mod tests;
