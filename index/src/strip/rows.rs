@@ -158,15 +158,14 @@ impl Strip {
             start
         }));
         make_room(&mut self.rows, row as usize);
+        self.rows.clear();
         self.rows.resize(row as usize, Row::GAP);
     }
 
     /// Turns the fill marks in `starts` into cell ends and marks the rows between as gaps.
     fn close_cells(&mut self) {
         for (end, &len) in self.starts[1..].iter_mut().zip(&self.lens) {
-            let filled = *end as usize;
             *end += room(len);
-            self.rows[filled..*end as usize].fill(Row::GAP);
         }
     }
 
