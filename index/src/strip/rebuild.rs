@@ -127,6 +127,7 @@ impl Chunk {
         for strip in 0..=absent {
             self.cuts[strip + 1] += self.cuts[strip];
         }
+        self.entries.clear();
         self.entries.resize(positions.len(), Row::GAP);
         let mut next = self.cuts.clone();
         for (offset, (&at, &strip)) in positions.iter().zip(&self.strips).enumerate() {
