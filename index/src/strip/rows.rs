@@ -137,11 +137,11 @@ impl Strip {
             scratch.below.extend(piece.iter().map(|row| self.ruler.steps_below(row.y)));
         }
         scratch.cells.clear();
-        scratch.cells.extend(scratch.below.iter().map(|&below| {
-            let cell = self.ruler.cell_at(below);
-            self.lens[cell] += 1;
-            cell as u32
-        }));
+        scratch.cells.extend(scratch.below.iter().map(|&below| Ruler::step(below)));
+        for (cell, &below) in scratch.cells.iter_mut().zip(&scratch.below) {
+            *cell = self.ruler.cell_of_step(*cell, below);
+            self.lens[*cell as usize] += 1;
+        }
         let mates: u64 = self.lens.iter().map(|&len| u64::from(len) * u64::from(len)).sum();
         (mates + CELL_COST * self.lens.len() as u64) as f32 / self.len.max(1) as f32
     }

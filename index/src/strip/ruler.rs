@@ -22,16 +22,39 @@ const TAIL: usize = 2;
 
 /// Objects per cell aimed at: fewer, more exact scans; more, fewer cell bounds to keep.
 const CELL_TARGET: usize = 6;
-/// The most cells of a step that are told apart.
-const CELLS_MAX: f32 = ((1 << 22) - 1) as f32;
+/// The most cells of a ruler: [`nearest`] tells so many apart.
+const CELLS_MAX: usize = (1 << 22) - 1;
 
 /// A monotone map from y to `0..cell_count`.
 #[derive(Clone, Debug)]
 pub(super) struct Ruler {
     zones: [Zone; 3],
     height: f32,
-    /// The first cell of each step, and behind the last the number of cells.
-    first_cells: [u32; STEPS + 1],
+    steps: [Step; STEPS],
+}
+
+/// What cells a step is cut into: the one at height h is `at_zero + h · cells_per_step`, rounded, but
+/// no less than the first and no more than the last. All are whole numbers but the two factors.
+#[derive(Clone, Copy, Debug, Default)]
+struct Step {
+    at_zero: f32,
+    cells_per_step: f32,
+    first: f32,
+    last: f32,
+}
+
+impl Step {
+    /// The step that begins where `below` steps lie below, cut into `cells` from `first` on.
+    fn new(below: usize, first: usize, cells: usize) -> Self {
+        let (first, cells) = (first as f32, cells as f32);
+        // What is rounded to the nearest lies half a cell above its lower end.
+        let at_zero = first - 0.5 - below as f32 * cells;
+        Self { at_zero, cells_per_step: cells, first, last: first + cells - 1.0 }
+    }
+
+    fn cells(&self) -> f32 {
+        self.last - self.first + 1.0
+    }
 }
 
 /// A range of y with steps of one height.
@@ -67,19 +90,13 @@ pub(super) fn nearest(value: f32) -> u32 {
     (value + SHIFT as f32).to_bits() & (SHIFT - 1)
 }
 
-/// The step that begins where `below` steps lie below.
-#[inline]
-fn step_at(below: f32) -> usize {
-    nearest((below - 0.5).max(0.0)).min(STEPS as u32 - 1) as usize
-}
-
 impl Default for Ruler {
     /// All y in the first cell.
     fn default() -> Self {
         Self {
             zones: [Zone::default(); 3],
             height: f32::NAN,
-            first_cells: std::array::from_fn(|step| step as u32),
+            steps: std::array::from_fn(|step| Step::new(step, step, 1)),
         }
     }
 }
@@ -102,11 +119,14 @@ impl Ruler {
             std::array::from_fn(|zone| Zone::new(ends[zone], ends[zone + 1], ZONE_STEPS[zone]));
         let mut counts = [0usize; STEPS];
         for y in ys {
-            counts[step_at(ruler.steps_below(y))] += 1;
+            counts[Self::step(ruler.steps_below(y)) as usize] += 1;
         }
-        for (step, count) in counts.into_iter().enumerate() {
-            let cells = u32::try_from((count / CELL_TARGET).max(1)).expect("cells fit 32 bits");
-            ruler.first_cells[step + 1] = ruler.first_cells[step] + cells;
+        let per_cell = CELL_TARGET.max(len / (CELLS_MAX - STEPS) + 1);
+        let mut first = 0;
+        for (below, count) in counts.into_iter().enumerate() {
+            let cells = (count / per_cell).max(1);
+            ruler.steps[below] = Step::new(below, first, cells);
+            first += cells;
         }
         ruler
     }
@@ -120,7 +140,7 @@ impl Ruler {
     /// How many cells there are.
     #[inline]
     pub(super) fn cell_count(&self) -> usize {
-        self.first_cells[STEPS] as usize
+        self.steps[STEPS - 1].last as usize + 1
     }
 
     /// How many steps lie below `y`; never falls as y rises. Plain arithmetic, for many y at once.
@@ -132,31 +152,34 @@ impl Ruler {
             + upper.steps_below(y, ZONE_STEPS[2])
     }
 
-    /// The cell above which `below` steps lie; never falls as they rise.
+    /// The step that begins at or under the height above which `below` steps lie. Plain arithmetic.
     #[inline]
-    #[allow(clippy::manual_clamp, reason = "`max` turns NaN into 0, `clamp` would not")]
-    pub(super) fn cell_at(&self, below: f32) -> usize {
-        let step = step_at(below);
-        let (first, next) = (self.first_cells[step], self.first_cells[step + 1]);
-        let inside = (below - step as i32 as f32) * (next - first) as i32 as f32;
-        let offset = nearest((inside - 0.5).max(0.0).min(CELLS_MAX));
-        (first + offset.min(next - first - 1)) as usize
+    pub(super) fn step(below: f32) -> u32 {
+        nearest((below - 0.5).max(0.0).min((STEPS - 1) as f32))
+    }
+
+    /// The cell of `step` above which `below` steps lie; never falls as they rise.
+    #[inline]
+    #[allow(clippy::manual_clamp, reason = "`max` turns NaN into a cell, `clamp` would not")]
+    pub(super) fn cell_of_step(&self, step: u32, below: f32) -> u32 {
+        let Step { at_zero, cells_per_step, first, last } = self.steps[step as usize % STEPS];
+        nearest((at_zero + below * cells_per_step).max(first).min(last))
     }
 
     /// The cell of `y`.
     #[inline]
     pub(super) fn cell(&self, y: f32) -> usize {
-        self.cell_at(self.steps_below(y))
+        let below = self.steps_below(y);
+        self.cell_of_step(Self::step(below), below) as usize
     }
 
     /// How high the cell of `y` is.
     #[inline]
     pub(super) fn cell_height(&self, y: f32) -> f32 {
-        let step = step_at(self.steps_below(y));
+        let step = Self::step(self.steps_below(y)) as usize;
         let zone =
             usize::from(step >= ZONE_STEPS[0]) + usize::from(step >= ZONE_STEPS[0] + ZONE_STEPS[1]);
-        let cells = self.first_cells[step + 1] - self.first_cells[step];
-        self.zones[zone].y_per_step / cells as i32 as f32
+        self.zones[zone].y_per_step / self.steps[step].cells()
     }
 }
 
