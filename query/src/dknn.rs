@@ -9,7 +9,7 @@
 //! misses none. A caller that knows a radius already skips round 1. Never a third round: the cost
 //! is known before the search begins. (Z. Yu et al., TKDE 2015, the DKNN algorithm.)
 
-use dunlin_index::{Coord, ObjectNames, Row, Sieve, Slot, Space, StripIndex, Window};
+use dunlin_index::{Coord, ObjectNames, Row, Sieve, Slot, Space, StripIndex, Window, read_lines};
 
 use crate::member::{self, Member};
 
@@ -196,8 +196,6 @@ impl<S: Space> Searcher<S> {
 
 /// Strips whose rows are read ahead together; who looks at more is not waiting for memory.
 const STRIPS_AHEAD: usize = 8;
-/// Rows in a line of the cache.
-const ROWS_PER_LINE: usize = 5;
 
 /// Scans stretches of rows in their order, some of them read once before any is scanned: memory
 /// answers many such reads at a time, while the scans would wait for one stretch after the other.
@@ -207,8 +205,7 @@ fn scan_ahead<'a>(mut stretches: impl Iterator<Item = &'a [Row]>, mut scan: impl
     loop {
         let (mut count, mut seen) = (0, 0);
         for (place, rows) in ahead.iter_mut().zip(stretches.by_ref()) {
-            let lines = rows.iter().step_by(ROWS_PER_LINE).chain(rows.last());
-            seen ^= lines.fold(0, |seen, row| seen ^ row.slot.0);
+            seen ^= read_lines(rows);
             *place = rows;
             count += 1;
         }

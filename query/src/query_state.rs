@@ -11,7 +11,7 @@
 //!   nearest, so one round over the strips finds the answer anew. Only a question that has no such
 //!   bound (its first answer, a member that left) takes DKNN's first round as well.
 
-use dunlin_index::{Coord, ObjectNames, Slot, Space, StripIndex, Window};
+use dunlin_index::{Ahead, Coord, ObjectNames, Slot, Space, StripIndex, Window};
 use smallvec::SmallVec;
 
 use crate::area::Area;
@@ -99,8 +99,6 @@ pub(crate) struct QueryState<S: Space> {
 
 /// Strips of a question that are read ahead; who looks at more is not waiting for memory.
 const STRIPS_AHEAD: usize = 16;
-/// Rows in a line of the cache.
-const ROWS_PER_LINE: usize = 5;
 /// Members kept beyond the k nearest while little moves: more, rarer searches; fewer, less to keep.
 const fn spare(k: usize) -> usize {
     1 + k / 4
@@ -214,22 +212,13 @@ impl<S: Space> QueryState<S> {
         self.answered
     }
 
-    /// Reads what finding the answer anew will read, and does nothing with it. Memory answers many
-    /// such reads at a time, while a search waits for one after the other; so it pays to read ahead
-    /// for some states before answering them.
-    pub(crate) fn read_ahead(&self, index: &StripIndex) {
-        let mut seen = 0;
-        for member in &self.members {
-            seen ^= index.position(member.slot).map_or(0, |at| at.x.to_bits());
-        }
+    /// Reads ahead where the members are, and plans to read ahead the rows about them: finding the
+    /// answer anew reads both.
+    pub(crate) fn plan_ahead(&self, index: &StripIndex, ahead: &mut Ahead) {
+        index.read_ahead(self.members.iter().map(|member| member.slot));
         for strip in index.strips_in(&self.window).into_iter().flatten().take(STRIPS_AHEAD) {
-            let rows = index.rows(strip, self.window.y);
-            seen ^= rows
-                .iter()
-                .step_by(ROWS_PER_LINE)
-                .fold(0, |seen, row| seen ^ u64::from(row.slot.0));
+            index.plan_ahead(strip, self.window.y, ahead);
         }
-        std::hint::black_box(seen);
     }
 
     /// Brings the answer to the end of the epoch by what was touched.

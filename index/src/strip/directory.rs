@@ -56,8 +56,7 @@ impl Directory {
         let mut uppers = lower[1..].to_vec();
         uppers[strip_count - 1] = f32::NAN;
         let table = vec![0; step_count];
-        let mut directory =
-            Self { borders: lower, uppers, table, origin, steps_per_x, last_step };
+        let mut directory = Self { borders: lower, uppers, table, origin, steps_per_x, last_step };
         directory.fill_table();
         directory
     }

@@ -83,7 +83,7 @@ impl StripIndex {
     fn write_positions(&mut self, slots: &[Slot], to: &[Coord], batch: &mut Vec<Move>) {
         batch.clear();
         for (slots, to) in slots.chunks(BATCH).zip(to.chunks(BATCH)) {
-            self.read_ahead(slots);
+            self.read_ahead(slots.iter().copied());
             batch.extend(slots.iter().zip(to).map(|(&slot, &at)| {
                 let from = std::mem::replace(&mut self.positions[slot.index()], at);
                 self.len += usize::from(from.x.is_nan());

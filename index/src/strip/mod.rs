@@ -19,6 +19,7 @@
 //! many move that the pass is cheaper; splits and merges add O(1) amortised per move.
 //! (Z. Yu et al., TKDE 2015, for strips and occupancy; the order in y inside a strip is ours.)
 
+mod ahead;
 mod balance;
 mod directory;
 mod in_place;
@@ -30,6 +31,7 @@ use std::ops::Range;
 
 use geo::Coord;
 
+pub use self::ahead::{Ahead, read_lines};
 use self::directory::Directory;
 pub use self::rows::Row;
 use self::rows::{BuildScratch, Strip};
@@ -218,15 +220,6 @@ impl StripIndex {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len == 0
-    }
-
-    /// Reads where objects are, and does nothing with it: memory answers many such reads at a time,
-    /// while one that needs a position would wait for each.
-    pub fn read_ahead(&self, slots: &[Slot]) {
-        let touch = |seen: u64, slot: &Slot| {
-            seen ^ self.positions.get(slot.index()).map_or(0, |at| at.x.to_bits())
-        };
-        std::hint::black_box(slots.iter().fold(0, touch));
     }
 
     /// Where `slot` is, if present.

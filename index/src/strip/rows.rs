@@ -172,11 +172,20 @@ impl Strip {
     /// The rows of all objects whose y lies from `y_min` to `y_max`, and of some others and gaps.
     #[inline]
     pub(super) fn rows(&self, y_min: f32, y_max: f32) -> &[Row] {
-        if self.len == 0 || y_min > y_max {
-            return &[];
-        }
-        let (first, last) = (self.ruler.cell(y_min), self.ruler.cell(y_max));
-        &self.rows[self.starts[first] as usize..self.starts[last + 1] as usize]
+        self.cells(y_min, y_max).map_or(&[], |(first, end)| self.rows_of(first, end))
+    }
+
+    /// The cells, and the end of the cells, whose rows [`Strip::rows`] takes.
+    #[inline]
+    pub(super) fn cells(&self, y_min: f32, y_max: f32) -> Option<(usize, usize)> {
+        let meets = self.len > 0 && y_min <= y_max;
+        meets.then(|| (self.ruler.cell(y_min), self.ruler.cell(y_max) + 1))
+    }
+
+    /// The rows of the cells from `first` to before `end`.
+    #[inline]
+    pub(super) fn rows_of(&self, first: usize, end: usize) -> &[Row] {
+        &self.rows[self.starts[first] as usize..self.starts[end] as usize]
     }
 
     /// How long a stretch of y about `y` holds `count` objects, if all its cells are as high as
@@ -190,7 +199,7 @@ impl Strip {
     #[inline]
     pub(super) fn rows_around(&self, y: f32, count: usize) -> &[Row] {
         let cells = self.cells_around(y, count);
-        &self.rows[self.starts[*cells.start()] as usize..self.starts[*cells.end() + 1] as usize]
+        self.rows_of(*cells.start(), *cells.end() + 1)
     }
 
     /// The fewest cells about `y` that hold `count` objects, or all cells.

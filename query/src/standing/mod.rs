@@ -17,7 +17,7 @@ mod registry;
 
 use std::collections::BTreeMap;
 
-use dunlin_index::{Coord, ObjectNames, Slot, Space, StripIndex};
+use dunlin_index::{Ahead, Coord, ObjectNames, Slot, Space, StripIndex};
 use rayon::prelude::*;
 
 pub use self::registry::RegisterError;
@@ -45,7 +45,7 @@ pub enum AnswerChange {
 /// Registered questions over the objects of one space; see the module documentation.
 ///
 /// ```
-/// use dunlin_index::{Coord, Plane, SpaceKind};
+/// use dunlin_index::{Ahead, Coord, Plane, SpaceKind};
 /// use dunlin_query::{Query, StandingQueries};
 ///
 /// let mut standing = StandingQueries::<Plane>::default();
@@ -172,7 +172,7 @@ impl<S: Space> StandingQueries<S> {
         } else {
             self.touches.clear();
             for (slots, to) in slots.chunks(READ_AHEAD_SLOTS).zip(to.chunks(READ_AHEAD_SLOTS)) {
-                self.index.read_ahead(slots);
+                self.index.read_ahead(slots.iter().copied());
                 for (&slot, &to) in slots.iter().zip(to) {
                     self.touches.leave(slot, self.index.position(slot), Some(to));
                 }
@@ -200,9 +200,10 @@ impl<S: Space> StandingQueries<S> {
         self.sort_states();
         let world = World { index: &self.index, names: &self.names, touches: &self.touches };
         self.states.par_chunks_mut(READ_AHEAD).for_each_init(
-            Searcher::default,
-            |searcher, states| {
-                states.iter().for_each(|state| state.read_ahead(world.index));
+            || (Searcher::default(), Ahead::default()),
+            |(searcher, ahead), states| {
+                states.iter().for_each(|state| state.plan_ahead(world.index, ahead));
+                world.index.read_planned(ahead);
                 states.iter_mut().for_each(|state| state.recompute_exact(&world, searcher));
             },
         );
