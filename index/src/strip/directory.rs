@@ -10,7 +10,7 @@
 //! border or none, so what remains is to compare x with that border; where borders crowd into one
 //! step, it is a binary search.
 
-use super::ruler::nearest;
+use super::ruler::{between, nearest};
 
 /// Table steps per strip: more steps, fewer borders in one, more memory.
 const STEPS_PER_STRIP: usize = 16;
@@ -78,7 +78,7 @@ impl Directory {
     /// arithmetic, for many x at once.
     #[inline]
     pub(super) fn step(&self, x: f32) -> u32 {
-        nearest(((x - self.origin) * self.steps_per_x).max(0.0).min(self.last_step))
+        nearest(between((x - self.origin) * self.steps_per_x, 0.0, self.last_step))
     }
 
     /// How many strips there are.

@@ -24,6 +24,7 @@ use crate::names::Slot;
 const CHUNK: usize = 1 << 16;
 /// Objects of a chunk that are written and looked at together, in the first-level cache.
 const BLOCK: usize = 1 << 10;
+const ROWS_PER_LINE: usize = 5;
 
 /// Working memory of a rebuild, kept between epochs.
 #[derive(Debug, Default)]
@@ -127,8 +128,8 @@ impl Chunk {
         for strip in 0..=absent {
             self.cuts[strip + 1] += self.cuts[strip];
         }
-        self.entries.clear();
         self.entries.resize(positions.len(), Row::GAP);
+        self.entries.iter_mut().step_by(ROWS_PER_LINE).for_each(|row| *row = Row::GAP);
         let mut next = self.cuts.clone();
         for (offset, (&at, &strip)) in positions.iter().zip(&self.strips).enumerate() {
             let row = &mut next[strip as usize];

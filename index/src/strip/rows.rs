@@ -158,8 +158,10 @@ impl Strip {
             start
         }));
         make_room(&mut self.rows, row as usize);
-        self.rows.clear();
         self.rows.resize(row as usize, Row::GAP);
+        let (groups, rest) = self.rows.as_chunks_mut();
+        groups.fill([Row::GAP; 4]);
+        rest.fill(Row::GAP);
     }
 
     /// Turns the fill marks in `starts` into cell ends and marks the rows between as gaps.
