@@ -37,7 +37,7 @@ struct Chunk {
     strips: Vec<u32>,
     entries: Vec<Row>,
     /// Where each strip's entries begin, and, at the end, where the last strip's end.
-    cuts: Vec<usize>,
+    cuts: Vec<u32>,
 }
 
 #[cfg(test)]
@@ -131,9 +131,11 @@ impl Chunk {
         self.entries.resize(positions.len(), Row::GAP);
         self.entries.iter_mut().step_by(ROWS_PER_LINE).for_each(|row| *row = Row::GAP);
         let mut next = self.cuts.clone();
-        for (offset, (&at, &strip)) in positions.iter().zip(&self.strips).enumerate() {
+        let entries = self.entries.as_mut_slice();
+        let slots = (first_slot as u32..).map(Slot);
+        for ((&at, &strip), slot) in positions.iter().zip(&self.strips).zip(slots) {
             let row = &mut next[strip as usize];
-            self.entries[*row] = Row::new(at, Slot((first_slot + offset) as u32));
+            entries[*row as usize] = Row::new(at, slot);
             *row += 1;
         }
         self.cuts.truncate(absent + 1);
@@ -144,16 +146,17 @@ impl Chunk {
     fn count_strips(&mut self, directory: &Directory, positions: &[Coord]) {
         let start = self.strips.len();
         self.strips.extend(positions.iter().map(|at| directory.step(at.x as f32)));
+        let counts = &mut self.cuts[1..];
         for (at, strip) in positions.iter().zip(&mut self.strips[start..]) {
             let found = directory.locate_in(*strip, at.x as f32);
             let found = if at.x.is_nan() { directory.len() } else { found };
-            self.cuts[found + 1] += 1;
+            counts[found] += 1;
             *strip = found as u32;
         }
     }
 
     fn strip(&self, strip: usize) -> &[Row] {
-        &self.entries[self.cuts[strip]..self.cuts[strip + 1]]
+        &self.entries[self.cuts[strip] as usize..self.cuts[strip + 1] as usize]
     }
 }
 
@@ -199,10 +202,10 @@ impl balance::Strips for Plan<'_> {
         let Some(border) = median_cut(&mut xs, self.bounds) else { return false };
         let mut low_count = 0;
         for chunk in self.chunks.iter_mut() {
-            let start = chunk.cuts[strip];
-            let entries = &mut chunk.entries[start..chunk.cuts[strip + 1]];
+            let (start, end) = (chunk.cuts[strip], chunk.cuts[strip + 1]);
+            let entries = &mut chunk.entries[start as usize..end as usize];
             let low = partition(entries, border);
-            chunk.cuts.insert(strip + 1, start + low);
+            chunk.cuts.insert(strip + 1, start + low as u32);
             low_count += low;
         }
         let high_count = self.lens[strip] - low_count;
