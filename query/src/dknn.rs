@@ -9,6 +9,9 @@
 //! misses none. A caller that knows a radius already skips round 1. Never a third round: the cost
 //! is known before the search begins. (Z. Yu et al., TKDE 2015, the DKNN algorithm.)
 
+use std::ops::Range;
+use std::slice::SliceIndex;
+
 use dunlin_index::{Coord, ObjectNames, Row, Sieve, Slot, Space, StripIndex, Window, read_lines};
 
 use crate::member::{self, Member};
@@ -93,8 +96,10 @@ impl<S: Space> Searcher<S> {
         self.cost
     }
 
+    /// Forgets what the searches before have cost, and their candidates.
     pub(crate) fn begin(&mut self) {
         self.cost = SearchCost::default();
+        self.candidates.clear();
     }
 
     /// Round 1: the key of a radius within which there are `k` objects; infinite if there are not.
@@ -149,8 +154,13 @@ impl<S: Space> Searcher<S> {
         except: Option<Slot>,
     ) -> SearchCost {
         self.collect(index, probe, &window, key_max, except);
-        member::keep_first(&mut self.found, k, names);
+        self.keep_first(k, names);
         self.cost
+    }
+
+    /// Keeps the first `k` of what was found, in answer order.
+    pub(crate) fn keep_first(&mut self, k: usize, names: &ObjectNames) {
+        member::keep_first(&mut self.found, k, names);
     }
 
     /// Collects the objects within `key_max` of the probe, all of which lie in `window`, in no
@@ -163,34 +173,61 @@ impl<S: Space> Searcher<S> {
         key_max: f64,
         except: Option<Slot>,
     ) {
-        self.pass_sieve(index, window, &S::sieve(probe, window, key_max));
-        self.cost.evaluations += self.candidates.len() as u32;
+        self.candidates.clear();
+        let candidates = self.gather(index, window, &S::sieve(probe, window, key_max));
+        self.measure(index, probe, candidates, key_max, except);
+    }
+
+    /// Collects the objects whose rounded position lies in the rounded `window`.
+    pub(crate) fn collect_window(&mut self, index: &StripIndex, window: &Window) -> &[Slot] {
+        self.candidates.clear();
+        let candidates = self.gather(index, window, &Sieve::of_window(window));
+        self.candidates(candidates)
+    }
+
+    /// One round over the strips that meet `window`: adds what passes the sieve to the candidates,
+    /// and says which of them it is.
+    pub(crate) fn gather(
+        &mut self,
+        index: &StripIndex,
+        window: &Window,
+        sieve: &Sieve,
+    ) -> Range<usize> {
+        let first = self.candidates.len();
+        self.cost.rounds += 1;
+        let strips = index.strips_in(window);
+        self.cost.strips += strips.iter().map(|strips| strips.len() as u32).sum::<u32>();
+        let rows = strips.into_iter().flatten().map(|strip| index.rows(strip, window.y));
+        scan_ahead(rows, |rows| push_passing(rows, sieve, &mut self.candidates));
+        first..self.candidates.len()
+    }
+
+    /// Some of the candidates gathered since [`Searcher::begin`].
+    pub(crate) fn candidates(&self, range: impl SliceIndex<[Slot], Output = [Slot]>) -> &[Slot] {
+        &self.candidates[range]
+    }
+
+    /// Finds the objects within `key_max` of the probe among some candidates, in no order.
+    pub(crate) fn measure(
+        &mut self,
+        index: &StripIndex,
+        probe: &S::Probe,
+        candidates: Range<usize>,
+        key_max: f64,
+        except: Option<Slot>,
+    ) {
+        let candidates = &self.candidates[candidates];
+        self.cost.evaluations += candidates.len() as u32;
         self.found.clear();
-        self.found.resize(self.candidates.len(), Member { key: 0.0, slot: Slot(0) });
+        self.found.resize(candidates.len(), Member { key: 0.0, slot: Slot(0) });
         let mut len = 0;
-        for &slot in &self.candidates {
+        for &slot in candidates {
             let at = index.position(slot).expect("a row's object is present");
             let key = S::key(probe, at);
             self.found[len] = Member { key, slot };
             len += usize::from((key <= key_max) & (Some(slot) != except));
         }
         self.found.truncate(len);
-    }
-
-    /// Collects the objects whose rounded position lies in the rounded `window`.
-    pub(crate) fn collect_window(&mut self, index: &StripIndex, window: &Window) -> &[Slot] {
-        self.pass_sieve(index, window, &Sieve::of_window(window));
-        &self.candidates
-    }
-
-    /// One round over the strips that meet `window`: collects what passes the sieve.
-    fn pass_sieve(&mut self, index: &StripIndex, window: &Window, sieve: &Sieve) {
-        self.cost.rounds += 1;
-        self.candidates.clear();
-        let strips = index.strips_in(window);
-        self.cost.strips += strips.iter().map(|strips| strips.len() as u32).sum::<u32>();
-        let rows = strips.into_iter().flatten().map(|strip| index.rows(strip, window.y));
-        scan_ahead(rows, |rows| push_passing(rows, sieve, &mut self.candidates));
     }
 }
 

@@ -7,13 +7,16 @@
 //! - something did: members that moved go, arrivals inside the disc come; if k remain, the first k
 //!   are the nearest, since whatever stayed outside the disc is farther than all of them. A few
 //!   spare members beyond the k put off the day when too few remain;
-//! - the focus moved, or too few remain: the members' greatest distance now bounds the k-th
+//! - the focus moved, or too few remain ([`recompute`]): the members' greatest distance now bounds the k-th
 //!   nearest, so one round over the strips finds the answer anew. Only a question that has no such
 //!   bound (its first answer, a member that left) takes DKNN's first round as well.
 
-use dunlin_index::{Ahead, Coord, ObjectNames, Slot, Space, StripIndex, Window};
+mod recompute;
+
+use dunlin_index::{Coord, ObjectNames, Slot, Space, StripIndex, Window};
 use smallvec::SmallVec;
 
+pub(crate) use self::recompute::Look;
 use crate::area::Area;
 use crate::disc_lists::{ListedIn, NOWHERE};
 use crate::dknn::Searcher;
@@ -97,8 +100,6 @@ pub(crate) struct QueryState<S: Space> {
     answered: bool,
 }
 
-/// Strips of a question that are read ahead; who looks at more is not waiting for memory.
-const STRIPS_AHEAD: usize = 16;
 /// Members kept beyond the k nearest while little moves: more, rarer searches; fewer, less to keep.
 const fn spare(k: usize) -> usize {
     1 + k / 4
@@ -111,8 +112,6 @@ const MEMBERS_FEW: usize = 16;
 
 /// A window is made anew when its disc has shrunk to this share of its key.
 const SHRUNK: f64 = 0.8;
-/// A bound is looked for anew when the old one has grown to so many times its key.
-const STRETCHED: f64 = 2.0;
 
 impl<S: Space> QueryState<S> {
     pub(crate) fn new(number: u32, id: Box<str>, kind: Kind) -> Self {
@@ -212,18 +211,6 @@ impl<S: Space> QueryState<S> {
         self.answered
     }
 
-    /// Reads ahead where the members are, and plans to read ahead the rows about them: finding the
-    /// answer anew reads both.
-    pub(crate) fn plan_ahead(&self, index: &StripIndex, ahead: &mut Ahead) {
-        index.read_ahead(self.members.iter().map(|member| member.slot));
-        // Written anew.
-        let lines = self.previous.iter().step_by(4).chain(self.previous.last());
-        std::hint::black_box(lines.fold(0, |seen, member| seen ^ member.slot.0));
-        for strip in index.strips_in(&self.window).into_iter().flatten().take(STRIPS_AHEAD) {
-            index.plan_ahead(strip, self.window.y, ahead);
-        }
-    }
-
     /// Brings the answer to the end of the epoch by what was touched.
     pub(crate) fn update(&mut self, world: &World<'_, S>, searcher: &mut Searcher<S>) {
         if self.is_due(world.index) {
@@ -288,78 +275,6 @@ impl<S: Space> QueryState<S> {
         admitted.then_some(key)
     }
 
-    /// Finds the answer anew where everything moved: spare members would not last.
-    pub(crate) fn recompute_exact(&mut self, world: &World<'_, S>, searcher: &mut Searcher<S>) {
-        let wanted = match self.kind {
-            Kind::Knn { k, .. } => k,
-            _ => 0,
-        };
-        self.recompute(world, searcher, wanted);
-    }
-
-    /// Finds the answer anew, of a kNN question `wanted` members.
-    fn recompute(&mut self, world: &World<'_, S>, searcher: &mut Searcher<S>, wanted: usize) {
-        let at = match self.focus() {
-            None => None,
-            Some(SlotFocus::Point(at)) => Some(at),
-            Some(SlotFocus::Object(slot)) => world.index.position(slot),
-        };
-        let first = !std::mem::replace(&mut self.answered, true);
-        let center_was = self.center.map(|(at, _)| at);
-        self.center = at.map(|at| (at, S::probe(at)));
-        searcher.begin();
-        match (&self.kind, self.center) {
-            (Kind::Inside(_), _) => self.find_inside(world, searcher),
-            (_, None) => {
-                self.set_window(Window::EMPTY, 0.0);
-                self.replace_members(|_, _| ());
-            }
-            (&Kind::Knn { k, .. }, Some((at, probe))) => {
-                self.find_nearest((k, wanted), at, &probe, world, searcher);
-            }
-            (&Kind::Within { radius, .. }, Some((_, probe))) => {
-                self.find_within(radius, &probe, world, searcher);
-            }
-        }
-        self.compare(world);
-        if first {
-            self.change = AnswerChange::Reordered;
-        } else if self.change == AnswerChange::Unchanged && center_was != at {
-            self.change = AnswerChange::Moved;
-        }
-    }
-
-    /// Finds `wanted` nearest, and no fewer than k.
-    fn find_nearest(
-        &mut self,
-        (k, wanted): (usize, usize),
-        at: Coord,
-        probe: &S::Probe,
-        world: &World<'_, S>,
-        searcher: &mut Searcher<S>,
-    ) {
-        let except = self.focus_slot();
-        let known = &self.members[..self.members.len().min(wanted)];
-        let bound =
-            if known.len() < k { None } else { greatest_key::<S>(known, probe, world.index) };
-        // A member that went far makes a bound that costs more to use than a new one to find.
-        let far = known.last().map_or(0.0, |last| last.key * STRETCHED);
-        let key = match bound {
-            Some(bound) if bound <= far => bound,
-            _ => {
-                let found = searcher.radius(world.index, at, probe, wanted, except);
-                bound.map_or(found, |bound| bound.min(found))
-            }
-        };
-        self.set_window(S::window(probe, key), key);
-        searcher.knn_within(world.index, world.names, probe, self.window, key, wanted, except);
-        self.replace_members(|_, next| next.extend_from_slice(searcher.found()));
-        self.bound = Bound { key, last: None };
-        if self.members.len() >= wanted {
-            self.cut_members(wanted);
-        }
-    }
-
     /// Forgets the members after the first `count`, which are known then up to the last of these.
     fn cut_members(&mut self, count: usize) {
         self.members.truncate(count);
@@ -380,36 +295,6 @@ impl<S: Space> QueryState<S> {
             }
             _ => Bound { key: self.bound.key.next_down(), last: None },
         };
-    }
-
-    fn find_within(
-        &mut self,
-        radius: f64,
-        probe: &S::Probe,
-        world: &World<'_, S>,
-        searcher: &mut Searcher<S>,
-    ) {
-        let key = S::key_within(radius);
-        self.set_window(S::window(probe, key), key);
-        searcher.collect(world.index, probe, &self.window, self.window_key, self.focus_slot());
-        self.replace_members(|_, next| {
-            let found = searcher.found().iter();
-            next.extend(found.filter(|member| S::distance(member.key) <= radius));
-            member::sort(next, world.names);
-        });
-    }
-
-    fn find_inside(&mut self, world: &World<'_, S>, searcher: &mut Searcher<S>) {
-        let Kind::Inside(area) = &self.kind else { return };
-        let window = area.window();
-        let candidates = searcher.collect_window(world.index, &window).iter();
-        let inside = candidates.filter(|&&slot| {
-            area.contains(world.index.position(slot).expect("a row's object is present"))
-        });
-        let mut inside: Vec<_> = inside.map(|&slot| Member { key: 0.0, slot }).collect();
-        member::sort(&mut inside, world.names);
-        self.set_window(window, f64::INFINITY);
-        self.replace_members(|_, next| *next = inside);
     }
 
     fn set_window(&mut self, window: Window, key: f64) {
@@ -449,14 +334,6 @@ impl<S: Space> QueryState<S> {
             AnswerChange::Unchanged
         };
     }
-}
-
-/// The greatest key of `members` at their positions now, if all are present: so many objects lie no
-/// farther.
-fn greatest_key<S: Space>(members: &[Member], probe: &S::Probe, index: &StripIndex) -> Option<f64> {
-    members.iter().try_fold(0.0, |greatest: f64, member| {
-        Some(greatest.max(S::key(probe, index.position(member.slot)?)))
-    })
 }
 
 /// Merges the members that stayed with the arrivals; both are in answer order.

@@ -12,14 +12,16 @@
 //! known beforehand. A rule on the numbers of movers and questions chooses. Questions are
 //! independent of each other and run in parallel; no answer depends on how many threads there are.
 
+mod batch;
 mod part;
 mod registry;
 
 use std::collections::BTreeMap;
 
-use dunlin_index::{Ahead, Coord, ObjectNames, Slot, Space, StripIndex};
+use dunlin_index::{Coord, ObjectNames, Slot, Space, StripIndex};
 use rayon::prelude::*;
 
+use self::batch::Batch;
 pub use self::registry::RegisterError;
 
 use crate::area::AreaBoxes;
@@ -45,7 +47,7 @@ pub enum AnswerChange {
 /// Registered questions over the objects of one space; see the module documentation.
 ///
 /// ```
-/// use dunlin_index::{Ahead, Coord, Plane, SpaceKind};
+/// use dunlin_index::{Coord, Plane, SpaceKind};
 /// use dunlin_query::{Query, StandingQueries};
 ///
 /// let mut standing = StandingQueries::<Plane>::default();
@@ -199,14 +201,8 @@ impl<S: Space> StandingQueries<S> {
         self.lookup = Lookup::None;
         self.sort_states();
         let world = World { index: &self.index, names: &self.names, touches: &self.touches };
-        self.states.par_chunks_mut(READ_AHEAD).for_each_init(
-            || (Searcher::default(), Ahead::default()),
-            |(searcher, ahead), states| {
-                states.iter().for_each(|state| state.plan_ahead(world.index, ahead));
-                world.index.read_planned(ahead);
-                states.iter_mut().for_each(|state| state.recompute_exact(&world, searcher));
-            },
-        );
+        let batches = self.states.par_chunks_mut(READ_AHEAD);
+        batches.for_each_init(Batch::default, |batch, states| batch.answer(states, &world));
         self.marks.fill(true);
         self.affected.clear();
         self.affected.extend(0..self.states.len() as u32);
