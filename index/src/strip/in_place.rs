@@ -17,7 +17,7 @@ use crate::names::Slot;
 
 /// Movers that are looked up together: more, more reads at a time; fewer, more of what was read is
 /// still in the cache when it is used.
-const BATCH: usize = 256;
+const BATCH: usize = 128;
 /// Movers that are handed to threads together, and from how many on.
 const SHARED_BATCH: usize = 16 * 1_024;
 const SHARED_MIN: usize = 4 * 1_024;
@@ -139,19 +139,25 @@ impl Part<'_> {
 
     /// Reads what the moves will read, and does nothing with it: memory answers many such reads at
     /// a time, while a move would wait for one after the other. The shorter the loops, the more
-    /// reads are under way; so the cells are looked up in one and the rows read in the next.
+    /// reads are under way; so the old cells are looked up in one, the cells of those that leave
+    /// theirs in the next, which are few, and the rows are read in the last.
     fn read_ahead(&self, moves: &[Move]) {
         let mut first_rows = [(0, 0); 2 * BATCH];
         let (mut count, mut seen) = (0, 0);
         for next in moves {
-            let old = self.here(next.old, next.from.1);
-            let new = self.here(next.new, next.row.y);
-            for (strip, cell) in old.into_iter().chain(new.filter(|_| next.old != next.new)) {
+            if let Some((strip, cell)) = self.here(next.old, next.from.1) {
                 first_rows[count] = (strip, self.strips[strip].first_row(cell));
                 count += 1;
-                if next.old != next.new {
-                    seen ^= self.strips[strip].cell_len(cell);
-                }
+            }
+        }
+        for next in moves.iter().filter(|next| next.old != next.new) {
+            if let Some((strip, cell)) = self.here(next.old, next.from.1) {
+                seen ^= self.strips[strip].cell_len(cell);
+            }
+            if let Some((strip, cell)) = self.here(next.new, next.row.y) {
+                first_rows[count] = (strip, self.strips[strip].first_row(cell));
+                count += 1;
+                seen ^= self.strips[strip].cell_len(cell);
             }
         }
         let touch = |&(strip, row): &(usize, u32)| self.strips[strip].touch(row);
