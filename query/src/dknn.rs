@@ -12,7 +12,9 @@
 use std::ops::Range;
 use std::slice::SliceIndex;
 
-use dunlin_index::{Coord, ObjectNames, Row, Sieve, Slot, Space, StripIndex, Window, read_lines};
+use dunlin_index::{
+    Coord, ObjectNames, Row, Sieve, Slot, Space, StripIndex, Window, prefetch_beside, prefetch_rows,
+};
 
 use crate::member::{self, Member};
 
@@ -124,9 +126,14 @@ impl<S: Space> Searcher<S> {
             self.bounds.clear();
             let rows = strips.clone().map(|strip| index.rows_around(strip, at.y, quota));
             scan_ahead(rows, |rows| {
+                // Round 2 will see the same rows and a few beside them, and most of these objects.
+                prefetch_beside(rows);
                 let others = rows.iter();
                 let others = others.filter(|row| !row.x.is_nan() && Some(row.slot) != except);
-                self.bounds.extend(others.map(|row| S::key_above(probe, row.x, row.y)));
+                self.bounds.extend(others.map(|row| {
+                    index.prefetch(row.slot);
+                    S::key_above(probe, row.x, row.y)
+                }));
             });
             self.cost.evaluations += self.bounds.len() as u32;
             if self.bounds.len() >= k {
@@ -198,7 +205,11 @@ impl<S: Space> Searcher<S> {
         let strips = index.strips_in(window);
         self.cost.strips += strips.iter().map(|strips| strips.len() as u32).sum::<u32>();
         let rows = strips.into_iter().flatten().map(|strip| index.rows(strip, window.y));
-        scan_ahead(rows, |rows| push_passing(rows, sieve, &mut self.candidates));
+        scan_ahead(rows, |rows| {
+            let len = self.candidates.len();
+            push_passing(rows, sieve, &mut self.candidates);
+            self.candidates[len..].iter().for_each(|&slot| index.prefetch(slot));
+        });
         first..self.candidates.len()
     }
 
@@ -231,22 +242,20 @@ impl<S: Space> Searcher<S> {
     }
 }
 
-/// Strips whose rows are read ahead together; who looks at more is not waiting for memory.
+/// Strips whose rows are prefetched together; who looks at more is not waiting for memory.
 const STRIPS_AHEAD: usize = 8;
 
-/// Scans stretches of rows in their order, some of them read once before any is scanned: memory
-/// answers many such reads at a time, while the scans would wait for one stretch after the other.
+/// Scans stretches of rows in their order, some of them prefetched before any is scanned.
 #[inline]
 fn scan_ahead<'a>(mut stretches: impl Iterator<Item = &'a [Row]>, mut scan: impl FnMut(&'a [Row])) {
     let mut ahead: [&[Row]; STRIPS_AHEAD] = [&[]; STRIPS_AHEAD];
     loop {
-        let (mut count, mut seen) = (0, 0);
+        let mut count = 0;
         for (place, rows) in ahead.iter_mut().zip(stretches.by_ref()) {
-            seen ^= read_lines(rows);
+            prefetch_rows(rows);
             *place = rows;
             count += 1;
         }
-        std::hint::black_box(seen);
         ahead[..count].iter().for_each(|rows| scan(rows));
         if count < STRIPS_AHEAD {
             return;
@@ -278,7 +287,9 @@ fn candidate_strips<S: Space>(
 ) -> impl ExactSizeIterator<Item = usize> + Clone {
     let strip_count = index.strip_count();
     let home = index.strip_at(at.x);
+    index.prefetch_beside(home);
     let width = square_width(index, home, at.y, wanted).clamp(1, strip_count);
+    index.prefetch_cells_beside(home, at.y);
     let (mut first, mut count, mut held) = (home, 1, index.strip_len(home));
     while count < strip_count && (count < width || held < wanted) {
         let last = (first + count - 1) % strip_count;

@@ -83,7 +83,7 @@ impl StripIndex {
     fn write_positions(&mut self, slots: &[Slot], to: &[Coord], batch: &mut Vec<Move>) {
         batch.clear();
         for (slots, to) in slots.chunks(BATCH).zip(to.chunks(BATCH)) {
-            self.read_ahead(slots.iter().copied());
+            slots.iter().for_each(|&slot| self.prefetch(slot));
             batch.extend(slots.iter().zip(to).map(|(&slot, &at)| {
                 let from = std::mem::replace(&mut self.positions[slot.index()], at);
                 self.len += usize::from(from.x.is_nan());
@@ -137,32 +137,32 @@ impl Part<'_> {
         Some((strip, if is_placed { cell as usize } else { self.strips[strip].cell(y) }))
     }
 
-    /// Reads what the moves will read, and does nothing with it: memory answers many such reads at
-    /// a time, while a move would wait for one after the other. The shorter the loops, the more
-    /// reads are under way; so the old cells are looked up in one, the cells of those that leave
-    /// theirs in the next, which are few, and the rows are read in the last.
+    /// Reads ahead the rows that the moves will read. Where they begin is read in short loops, in which
+    /// memory answers many reads at a time: one over the old cells, one over the cells of those that
+    /// leave theirs, which are few. The rows are read, not prefetched: of so many prefetches at a time
+    /// a processor drops some.
     fn read_ahead(&self, moves: &[Move]) {
         let mut first_rows = [(0, 0); 2 * BATCH];
-        let (mut count, mut seen) = (0, 0);
+        let mut count = 0;
+        let mut add = |(strip, cell): (usize, usize)| {
+            first_rows[count] = (strip, self.strips[strip].first_row(cell));
+            count += 1;
+        };
         for next in moves {
-            if let Some((strip, cell)) = self.here(next.old, next.from.1) {
-                first_rows[count] = (strip, self.strips[strip].first_row(cell));
-                count += 1;
-            }
+            self.here(next.old, next.from.1).map(&mut add);
         }
         for next in moves.iter().filter(|next| next.old != next.new) {
             if let Some((strip, cell)) = self.here(next.old, next.from.1) {
-                seen ^= self.strips[strip].cell_len(cell);
+                self.strips[strip].prefetch_len(cell);
             }
             if let Some((strip, cell)) = self.here(next.new, next.row.y) {
-                first_rows[count] = (strip, self.strips[strip].first_row(cell));
-                count += 1;
-                seen ^= self.strips[strip].cell_len(cell);
+                self.strips[strip].prefetch_len(cell);
+                add((strip, cell));
             }
         }
         let touch = |&(strip, row): &(usize, u32)| self.strips[strip].touch(row);
         let rows = first_rows[..count].iter().map(touch);
-        std::hint::black_box(rows.fold(seen, |seen, row| seen ^ row));
+        std::hint::black_box(rows.fold(0, |seen, row| seen ^ row));
     }
 
     /// Carries out, of a move, what happens here.

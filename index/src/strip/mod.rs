@@ -31,7 +31,7 @@ use std::ops::Range;
 
 use geo::Coord;
 
-pub use self::ahead::{Ahead, read_lines};
+pub use self::ahead::{Ahead, prefetch_beside, prefetch_rows};
 use self::directory::Directory;
 pub use self::rows::Row;
 use self::rows::{BuildScratch, Strip};
@@ -302,8 +302,8 @@ impl StripIndex {
         self.strips[strip].rows(y.min as f32, y.max as f32)
     }
 
-    /// At least `count` objects of `strip`, those about `y`, or all if there are fewer; rows as of
-    /// [`StripIndex::rows`].
+    /// About `count` objects of `strip` or more, those nearest `y`, or all if there are fewer; rows as
+    /// of [`StripIndex::rows`].
     #[inline]
     #[must_use]
     pub fn rows_around(&self, strip: usize, y: f64, count: usize) -> &[Row] {

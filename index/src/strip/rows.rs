@@ -13,7 +13,9 @@
 use std::ops::RangeInclusive;
 
 use geo::Coord;
+use prefetch_index::prefetch_index;
 
+use super::ahead::prefetch_value;
 use super::ruler::Ruler;
 use crate::names::Slot;
 
@@ -197,30 +199,49 @@ impl Strip {
         self.cells_around(y, count).count() as f32 * self.ruler.cell_height(y)
     }
 
-    /// The rows of at least `count` objects around `y`, or all rows.
+    /// The rows of about `count` objects or more around `y`, or all rows.
     #[inline]
     pub(super) fn rows_around(&self, y: f32, count: usize) -> &[Row] {
         let cells = self.cells_around(y, count);
         self.rows_of(*cells.start(), *cells.end() + 1)
     }
 
-    /// The fewest cells about `y` that hold `count` objects, or all cells.
+    /// The fewest cells about `y` that hold about `count` objects, or all cells. As many rows as
+    /// [`room`] leaves are taken for gaps, so that the numbers of objects need not be read.
     #[inline]
     fn cells_around(&self, y: f32, count: usize) -> RangeInclusive<usize> {
         let top = self.lens.len() - 1;
         let cell = self.ruler.cell(y);
-        let (mut first, mut last, mut seen) = (cell, cell, self.lens[cell] as usize);
-        while seen < count && (first > 0 || last < top) {
-            if first > 0 {
-                first -= 1;
-                seen += self.lens[first] as usize;
-            }
-            if last < top {
-                last += 1;
-                seen += self.lens[last] as usize;
-            }
+        let (mut first, mut last) = (cell, cell);
+        let held = |first: usize, last: usize| {
+            let rows = (self.starts[last + 1] - self.starts[first]) as usize;
+            let rows = rows.saturating_sub(last + 1 - first);
+            rows - rows / (ROOM_SHARE as usize + 1)
+        };
+        while held(first, last) < count && (first > 0 || last < top) {
+            first = first.saturating_sub(1);
+            last = top.min(last + 1);
         }
         first..=last
+    }
+
+    /// Prefetches what tells the cell of a y.
+    #[inline]
+    pub(super) fn prefetch_head(&self) {
+        prefetch_value(&self.starts);
+        self.ruler.prefetch();
+    }
+
+    /// Prefetches where the rows of the cell of `y` are.
+    #[inline]
+    pub(super) fn prefetch_cell(&self, y: f32) {
+        self.prefetch_start(self.ruler.cell(y));
+    }
+
+    /// Prefetches where the rows of `cell` begin.
+    #[inline]
+    pub(super) fn prefetch_start(&self, cell: usize) {
+        prefetch_index(&self.starts, cell);
     }
 
     /// The cell of `y`.
@@ -229,16 +250,16 @@ impl Strip {
         self.ruler.cell(y)
     }
 
+    /// Prefetches how many objects are in `cell`.
+    #[inline]
+    pub(super) fn prefetch_len(&self, cell: usize) {
+        prefetch_index(&self.lens, cell);
+    }
+
     /// The first row of `cell`.
     #[inline]
     pub(super) fn first_row(&self, cell: usize) -> u32 {
         self.starts[cell]
-    }
-
-    /// How many objects are in `cell`.
-    #[inline]
-    pub(super) fn cell_len(&self, cell: usize) -> u32 {
-        self.lens[cell]
     }
 
     /// Reads, from the lines of the cache that hold the rows from `row` on, what is of no use.
@@ -378,8 +399,11 @@ fn make_room<T>(column: &mut Vec<T>, len: usize) {
     }
 }
 
+/// Objects of a cell for which it gets a second gap, a third, and so on.
+const ROOM_SHARE: u32 = 8;
+
 /// Gaps left behind a cell of `len` objects.
 #[inline]
 fn room(len: u32) -> u32 {
-    1 + len / 8
+    1 + len / ROOM_SHARE
 }

@@ -11,6 +11,8 @@
 //! The outermost objects, some sixty-fourths of all on either side, have a few steps of their own.
 //! So neither a far outlier nor two distant crowds on one meridian flatten the rest.
 
+use super::ahead::prefetch_value;
+
 /// Steps in the lower tail, the middle and the upper tail.
 const ZONE_STEPS: [usize; 3] = [8, 48, 8];
 /// Steps of a ruler.
@@ -178,6 +180,12 @@ impl Ruler {
     pub(super) fn cell(&self, y: f32) -> usize {
         let below = self.steps_below(y);
         self.cell_of_step(Self::step(below), below) as usize
+    }
+
+    /// Prefetches what [`Ruler::cell`] reads first.
+    #[inline]
+    pub(super) fn prefetch(&self) {
+        prefetch_value(&self.zones);
     }
 
     /// How high the cell of `y` is.

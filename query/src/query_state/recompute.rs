@@ -1,19 +1,19 @@
 //! Finding an answer anew: one look over the strips, then exact distances.
 //!
-//! The two halves are apart so that several questions can look before any of them measures: then
-//! memory reads the positions of all their candidates at a time.
+//! The two halves are apart so that several questions can look before any of them measures, while
+//! memory brings the positions of all their candidates.
 
-use std::hint::black_box;
 use std::ops::Range;
 
 use dunlin_index::{Ahead, Coord, Sieve, Slot, Space, StripIndex, Window};
+use prefetch_index::prefetch_index;
 
 use super::{Bound, Kind, QueryState, SlotFocus, World};
 use crate::dknn::Searcher;
 use crate::member::{self, Member};
 use crate::standing::AnswerChange;
 
-/// Strips of a question that are read ahead; who looks at more is not waiting for memory.
+/// Strips of a question that are prefetched; who looks at more is not waiting for memory.
 const STRIPS_AHEAD: usize = 16;
 /// Members in a line of the cache.
 const MEMBERS_PER_LINE: usize = 4;
@@ -34,12 +34,12 @@ pub(crate) struct Look {
 }
 
 impl<S: Space> QueryState<S> {
-    /// Reads ahead where the members are and will be written, and plans to read ahead the rows about
-    /// them: finding the answer anew needs them all.
+    /// Prefetches where the members are and the list that will be written, and plans to prefetch the
+    /// rows about them: finding the answer anew needs them all.
     pub(crate) fn plan_ahead(&self, index: &StripIndex, ahead: &mut Ahead) {
-        index.read_ahead(self.members.iter().map(|member| member.slot));
-        let lines = self.previous.iter().step_by(MEMBERS_PER_LINE).chain(self.previous.last());
-        black_box(lines.fold(0, |seen, member| seen ^ member.slot.0));
+        self.members.iter().for_each(|member| index.prefetch(member.slot));
+        let lines = (0..self.previous.len()).step_by(MEMBERS_PER_LINE);
+        lines.for_each(|member| prefetch_index(&self.previous, member));
         for strip in index.strips_in(&self.window).into_iter().flatten().take(STRIPS_AHEAD) {
             index.plan_ahead(strip, self.window.y, ahead);
         }

@@ -26,7 +26,7 @@ impl<S: Space> Batch<S> {
     /// Finds the answers of all `states` anew.
     pub(super) fn answer(&mut self, states: &mut [QueryState<S>], world: &World<'_, S>) {
         states.iter().for_each(|state| state.plan_ahead(world.index, &mut self.ahead));
-        world.index.read_planned(&mut self.ahead);
+        world.index.prefetch_planned(&mut self.ahead);
         let mut first = 0;
         self.searcher.begin();
         for last in 0..states.len() {
@@ -40,7 +40,6 @@ impl<S: Space> Batch<S> {
 
     /// Settles the questions that have looked.
     fn settle(&mut self, states: &mut [QueryState<S>], world: &World<'_, S>) {
-        world.index.read_ahead(self.searcher.candidates(..).iter().copied());
         for (state, look) in states.iter_mut().zip(self.looks.drain(..)) {
             state.settle(look, world, &mut self.searcher);
         }

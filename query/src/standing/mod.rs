@@ -111,10 +111,10 @@ const TOUCH_COST: usize = 1;
 const SEARCH_COST: usize = 4;
 /// Bulk epochs after which states are put in order of place again.
 const SORT_EVERY: usize = 64;
-/// States that are read ahead together.
-const READ_AHEAD: usize = 16;
-/// Movers whose positions are read ahead together.
-const READ_AHEAD_SLOTS: usize = 256;
+/// States that are answered anew together.
+const BATCH: usize = 16;
+/// Movers whose positions are prefetched together.
+const PREFETCHED_SLOTS: usize = 256;
 /// The place of a query that was removed.
 const REMOVED: u32 = u32::MAX;
 /// States per piece of parallel work.
@@ -173,8 +173,8 @@ impl<S: Space> StandingQueries<S> {
             self.answer_all();
         } else {
             self.touches.clear();
-            for (slots, to) in slots.chunks(READ_AHEAD_SLOTS).zip(to.chunks(READ_AHEAD_SLOTS)) {
-                self.index.read_ahead(slots.iter().copied());
+            for (slots, to) in slots.chunks(PREFETCHED_SLOTS).zip(to.chunks(PREFETCHED_SLOTS)) {
+                slots.iter().for_each(|&slot| self.index.prefetch(slot));
                 for (&slot, &to) in slots.iter().zip(to) {
                     self.touches.leave(slot, self.index.position(slot), Some(to));
                 }
@@ -201,7 +201,7 @@ impl<S: Space> StandingQueries<S> {
         self.lookup = Lookup::None;
         self.sort_states();
         let world = World { index: &self.index, names: &self.names, touches: &self.touches };
-        let batches = self.states.par_chunks_mut(READ_AHEAD);
+        let batches = self.states.par_chunks_mut(BATCH);
         batches.for_each_init(Batch::default, |batch, states| batch.answer(states, &world));
         self.marks.fill(true);
         self.affected.clear();

@@ -78,7 +78,7 @@ impl<S: Space> StandingShard<S> {
             News::Made(_) => &[],
         });
         let slots: Vec<Slot> = members.map(|member| member.slot).collect();
-        self.queries.index().read_ahead(slots.iter().copied());
+        slots.iter().for_each(|&slot| self.queries.index().prefetch(slot));
         self.queries.names().read_ahead(&slots);
     }
 
