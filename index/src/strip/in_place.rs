@@ -77,7 +77,11 @@ impl StripIndex {
         parts
             .into_par_iter()
             .with_max_len(1)
-            .for_each(|part| part.carry_out(batch, &mut BuildScratch::default()));
+            .for_each(|part| {
+                let own = batch.iter().filter(|next| part.has(next.old) || part.has(next.new));
+                let own: Vec<Move> = own.copied().collect();
+                part.carry_out(&own, &mut BuildScratch::default());
+            });
     }
 
     fn write_positions(&mut self, slots: &[Slot], to: &[Coord], batch: &mut Vec<Move>) {
@@ -124,6 +128,12 @@ impl Part<'_> {
             self.read_ahead(moves);
             moves.iter().for_each(|next| self.move_one(next, scratch));
         }
+    }
+
+    /// Whether a place is here.
+    #[inline]
+    fn has(&self, (strip, _): Place) -> bool {
+        (strip as usize).wrapping_sub(self.first) < self.strips.len()
     }
 
     /// The strip, counted from the first, and the cell of a place; `None` if it is not here.
