@@ -12,7 +12,7 @@ use super::{Interval, Row, StripIndex};
 use crate::names::Slot;
 
 /// Rows in a line of the cache.
-const ROWS_PER_LINE: usize = 5;
+pub(super) const ROWS_PER_LINE: usize = 5;
 
 /// Stretches of rows to be prefetched together.
 #[derive(Debug, Default)]

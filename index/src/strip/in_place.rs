@@ -74,14 +74,11 @@ impl StripIndex {
             parts.push(Part { first, strips, rebuilt: SmallVec::new() });
             (rest, first) = (others, next);
         }
-        parts
-            .into_par_iter()
-            .with_max_len(1)
-            .for_each(|part| {
-                let own = batch.iter().filter(|next| part.has(next.old) || part.has(next.new));
-                let own: Vec<Move> = own.copied().collect();
-                part.carry_out(&own, &mut BuildScratch::default());
-            });
+        parts.into_par_iter().with_max_len(1).for_each(|part| {
+            let own = batch.iter().filter(|next| part.has(next.old) || part.has(next.new));
+            let own: Vec<Move> = own.copied().collect();
+            part.carry_out(&own, &mut BuildScratch::default());
+        });
     }
 
     fn write_positions(&mut self, slots: &[Slot], to: &[Coord], batch: &mut Vec<Move>) {

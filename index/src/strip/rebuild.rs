@@ -14,6 +14,7 @@
 use geo::Coord;
 use rayon::prelude::*;
 
+use super::ahead::ROWS_PER_LINE;
 use super::balance;
 use super::directory::Directory;
 use super::rows::{BuildScratch, Row, Strip};
@@ -24,7 +25,6 @@ use crate::names::Slot;
 const CHUNK: usize = 1 << 16;
 /// Objects of a chunk that are written and looked at together, in the first-level cache.
 const BLOCK: usize = 1 << 10;
-const ROWS_PER_LINE: usize = 5;
 
 /// Working memory of a rebuild, kept between epochs.
 #[derive(Debug, Default)]
@@ -129,6 +129,7 @@ impl Chunk {
             self.cuts[strip + 1] += self.cuts[strip];
         }
         self.entries.resize(positions.len(), Row::GAP);
+        // Brings the lines into the cache in their order: scattered writes would wait for each.
         self.entries.iter_mut().step_by(ROWS_PER_LINE).for_each(|row| *row = Row::GAP);
         let mut next = self.cuts.clone();
         let entries = self.entries.as_mut_slice();

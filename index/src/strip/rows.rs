@@ -148,7 +148,9 @@ impl Strip {
         (mates + CELL_COST * self.lens.len() as u64) as f32 / self.len.max(1) as f32
     }
 
-    /// Sets starts[c + 1] to the first row of cell c, with room behind every cell.
+    /// Sets starts[c + 1] to the first row of cell c, with room behind every cell, and makes all rows
+    /// gaps. These writes go on in one direction; those of the objects, all over the strip, would each
+    /// wait for memory if the rows were not in the cache then.
     fn lay_out_cells(&mut self) {
         self.starts.clear();
         make_room(&mut self.starts, self.lens.len() + 1);
@@ -166,7 +168,7 @@ impl Strip {
         rest.fill(Row::GAP);
     }
 
-    /// Turns the fill marks in `starts` into cell ends and marks the rows between as gaps.
+    /// Turns the fill marks in `starts` into cell ends, behind the gaps.
     fn close_cells(&mut self) {
         for (end, &len) in self.starts[1..].iter_mut().zip(&self.lens) {
             *end += room(len);
