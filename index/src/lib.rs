@@ -14,4 +14,4 @@ pub use names::{ObjectNames, SharedNames, Slot};
 pub use seg_tree::{NodeId, SegTree};
 pub use segments::{Growth, Segment, SegmentId, Segments};
 pub use space::{Interval, Plane, PositionError, Sieve, Space, SpaceKind, Sphere, Window};
-pub use strip::{Ahead, Occupancy, Row, StripIndex, prefetch_beside, prefetch_rows};
+pub use strip::{Ahead, Occupancy, Row, StripIndex, prefetch_neighbours, prefetch_rows};

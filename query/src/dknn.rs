@@ -13,7 +13,8 @@ use std::ops::Range;
 use std::slice::SliceIndex;
 
 use dunlin_index::{
-    Coord, ObjectNames, Row, Sieve, Slot, Space, StripIndex, Window, prefetch_beside, prefetch_rows,
+    Coord, ObjectNames, Row, Sieve, Slot, Space, StripIndex, Window, prefetch_neighbours,
+    prefetch_rows,
 };
 
 use crate::member::{self, Member};
@@ -127,7 +128,7 @@ impl<S: Space> Searcher<S> {
             let rows = strips.clone().map(|strip| index.rows_around(strip, at.y, quota));
             scan_ahead(rows, |rows| {
                 // Round 2 will see the same rows and a few beside them, and most of these objects.
-                prefetch_beside(rows);
+                prefetch_neighbours(rows);
                 let others = rows.iter();
                 let others = others.filter(|row| !row.x.is_nan() && Some(row.slot) != except);
                 self.bounds.extend(others.map(|row| {
@@ -213,7 +214,7 @@ impl<S: Space> Searcher<S> {
         first..self.candidates.len()
     }
 
-    /// Some of the candidates gathered since [`Searcher::begin`].
+    /// Some of the candidates gathered since [`Searcher::begin`]; a whole search forgets them, too.
     pub(crate) fn candidates(&self, range: impl SliceIndex<[Slot], Output = [Slot]>) -> &[Slot] {
         &self.candidates[range]
     }
@@ -319,6 +320,31 @@ fn square_width(index: &StripIndex, home: usize, y: f64, wanted: usize) -> usize
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A strip of 2 000 objects, and of the same with most gone one by one.
+    #[test]
+    fn few_objects_are_looked_at_and_a_strip_that_was_thinned_out_is_searched_well() {
+        use dunlin_index::{Occupancy, Plane};
+        let mut names = ObjectNames::default();
+        let slots: Vec<_> = (0..2_000).map(|object| names.intern(&object.to_string())).collect();
+        let mut index = StripIndex::with_occupancy(Occupancy::new(2, 4_000).expect("legal"));
+        let at = |slot: usize| Coord { x: (slot * 7 % 20) as f64 * 0.01, y: slot as f64 };
+        index.apply(&slots, &(0..2_000).map(at).collect::<Vec<_>>());
+        let mut searcher = Searcher::<dunlin_index::Plane>::default();
+        let cost = searcher.knn(&index, &names, at(1_000), 10, None);
+        assert!(cost.evaluations <= 80, "{cost:?}");
+        let gone: Vec<_> = slots.iter().copied().filter(|slot| slot.0 % 40 != 0).collect();
+        gone.chunks(100).for_each(|gone| index.remove(gone));
+        for place in [0, 1_000, 1_999] {
+            let cost = searcher.knn(&index, &names, at(place), 10, None);
+            assert!(cost.rounds <= 2 && cost.evaluations <= 300, "{cost:?}");
+            let mut all: Vec<f64> =
+                (0..2_000).step_by(40).map(|it| Plane::key(&at(place), at(it))).collect();
+            all.sort_by(f64::total_cmp);
+            let found: Vec<f64> = searcher.found().iter().map(|member| member.key).collect();
+            assert_eq!(found, all[..10]);
+        }
+    }
 
     #[test]
     fn every_stretch_is_scanned_once_and_in_order() {

@@ -7,9 +7,9 @@
 //! - something did: members that moved go, arrivals inside the disc come; if k remain, the first k
 //!   are the nearest, since whatever stayed outside the disc is farther than all of them. A few
 //!   spare members beyond the k put off the day when too few remain;
-//! - the focus moved, or too few remain ([`recompute`]): the members' greatest distance now bounds the k-th
-//!   nearest, so one round over the strips finds the answer anew. Only a question that has no such
-//!   bound (its first answer, a member that left) takes DKNN's first round as well.
+//! - the focus moved, or too few remain ([`recompute`]): the members' greatest distance now bounds
+//!   the k-th nearest, so one round over the strips finds the answer anew. Only a question that has
+//!   no such bound (its first answer, a member that left) takes DKNN's first round as well.
 
 mod recompute;
 

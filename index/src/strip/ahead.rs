@@ -74,7 +74,7 @@ pub fn prefetch_rows(rows: &[Row]) {
 
 /// Prefetches two lines of the cache on either side of `rows`: those of the cells beside them.
 #[inline]
-pub fn prefetch_beside(rows: &[Row]) {
+pub fn prefetch_neighbours(rows: &[Row]) {
     for distance in [ROWS_PER_LINE, 2 * ROWS_PER_LINE] {
         prefetch_index(rows, 0usize.wrapping_sub(distance));
         prefetch_index(rows, rows.len() + distance);

@@ -144,10 +144,10 @@ impl Part<'_> {
         Some((strip, if is_placed { cell as usize } else { self.strips[strip].cell(y) }))
     }
 
-    /// Reads ahead the rows that the moves will read. Where they begin is read in short loops, in which
-    /// memory answers many reads at a time: one over the old cells, one over the cells of those that
-    /// leave theirs, which are few. The rows are read, not prefetched: of so many prefetches at a time
-    /// a processor drops some.
+    /// Reads ahead the rows that the moves will read. Where they begin is read in short loops, in
+    /// which memory answers many reads at a time: one over the old cells, one over the cells of
+    /// those that leave theirs, which are few. The rows are read, not prefetched: of so many
+    /// prefetches at a time a processor drops some.
     fn read_ahead(&self, moves: &[Move]) {
         let mut first_rows = [(0, 0); 2 * BATCH];
         let mut count = 0;
@@ -204,7 +204,7 @@ impl StripIndex {
     /// Splits and merges until every strip is as it should be or cannot be.
     pub(super) fn restore_balance(&mut self) {
         if self.needs_retuning() {
-            self.rebuild(&[], &[]);
+            self.rebuild(&[], &[], true);
         }
         let lowers = self.directory.lowers().to_vec();
         let (strips, bounds, scratch) = (&mut self.strips, self.occupancy, &mut self.scratch);

@@ -31,7 +31,7 @@ use std::ops::Range;
 
 use geo::Coord;
 
-pub use self::ahead::{Ahead, prefetch_beside, prefetch_rows};
+pub use self::ahead::{Ahead, prefetch_neighbours, prefetch_rows};
 use self::directory::Directory;
 pub use self::rows::Row;
 use self::rows::{BuildScratch, Strip};
@@ -167,9 +167,11 @@ impl StripIndex {
     /// If the columns differ in length.
     pub fn apply(&mut self, slots: &[Slot], to: &[Coord]) {
         assert_eq!(slots.len(), to.len(), "one position per slot");
-        self.make_room_for(slots);
+        let is_in_order = slots.is_sorted_by(|a, b| a < b);
+        let last = if is_in_order { slots.last() } else { slots.iter().max() };
+        self.make_room_for(last);
         if slots.len() * IN_PLACE_COST >= self.len {
-            self.rebuild(slots, to);
+            self.rebuild(slots, to, is_in_order);
         } else {
             self.calm_epochs += 1;
             if self.calm_epochs == STAGING_EPOCHS {
@@ -188,8 +190,8 @@ impl StripIndex {
         self.restore_balance();
     }
 
-    fn make_room_for(&mut self, slots: &[Slot]) {
-        let end = slots.iter().max().map_or(0, |slot| slot.index() + 1);
+    fn make_room_for(&mut self, last: Option<&Slot>) {
+        let end = last.map_or(0, |slot| slot.index() + 1);
         if end > self.positions.len() {
             self.positions.resize(end, ABSENT);
         }
@@ -286,8 +288,7 @@ impl StripIndex {
         [first, second]
     }
 
-    /// How long a stretch of y about `y` holds `count` objects of `strip`, roughly; looks at counts
-    /// only.
+    /// How long a stretch of y about `y` holds `count` objects of `strip`, roughly; looks at no object.
     #[inline]
     #[must_use]
     pub fn stretch(&self, strip: usize, y: f64, count: usize) -> f32 {
@@ -302,8 +303,9 @@ impl StripIndex {
         self.strips[strip].rows(y.min as f32, y.max as f32)
     }
 
-    /// About `count` objects of `strip` or more, those nearest `y`, or all if there are fewer; rows as
-    /// of [`StripIndex::rows`].
+    /// As many rows of `strip` about `y` as hold `count` objects where none has left since the strip
+    /// was laid out; else they may hold fewer. All rows if `count` is large enough; rows as of
+    /// [`StripIndex::rows`].
     #[inline]
     #[must_use]
     pub fn rows_around(&self, strip: usize, y: f64, count: usize) -> &[Row] {
@@ -329,7 +331,10 @@ impl StripIndex {
             self.assert_occupancy(strip);
             let rows = self.rows(strip, Interval::ALL).iter();
             for row in rows.filter(|row| !row.x.is_nan()) {
-                assert!(self.strip_borders(strip).contains(&row.x), "{row:?} in strip {strip}");
+                assert_eq!(self.directory.locate(row.x), strip, "{row:?}");
+                let borders = self.strip_borders(strip);
+                let is_inside = borders.contains(&row.x) || row.x == f32::INFINITY;
+                assert!(is_inside, "{row:?} in strip {strip}");
                 let exact = self.position(row.slot).map(|at| Row::new(at, row.slot));
                 assert_eq!(exact, Some(*row));
                 let twice = std::mem::replace(&mut seen[row.slot.index()], true);

@@ -50,8 +50,15 @@ impl Staging {
 impl StripIndex {
     /// Moves `slots` to `to`, lays all objects out anew and restores the strips' occupancy. The
     /// heart of the whole-epoch path.
-    pub(super) fn rebuild(&mut self, slots: &[Slot], to: &[Coord]) {
+    pub(super) fn rebuild(&mut self, slots: &[Slot], to: &[Coord], is_in_order: bool) {
         let mut chunks = std::mem::take(&mut self.staging.chunks);
+        // Others are written before, on one thread.
+        let (slots, to) = if is_in_order {
+            (slots, to)
+        } else {
+            self.len += write_positions(&mut self.positions, 0, slots, to);
+            (&[][..], &[][..])
+        };
         self.write_and_group(slots, to, &mut chunks);
         self.retune();
         let lowers = self.directory.lowers().to_vec();
@@ -70,15 +77,9 @@ impl StripIndex {
         self.calm_epochs = 0;
     }
 
-    /// Writes the new positions and groups all objects by strip, chunk by chunk while it is in the
-    /// cache. Movers in no order of slots are written before, on one thread.
+    /// Writes the new positions of slots in rising order and groups all objects by strip, chunk by
+    /// chunk while it is in the cache.
     fn write_and_group(&mut self, slots: &[Slot], to: &[Coord], chunks: &mut Vec<Chunk>) {
-        let (slots, to) = if slots.is_sorted_by(|a, b| a < b) {
-            (slots, to)
-        } else {
-            self.len += write_positions(&mut self.positions, 0, slots, to);
-            (&[][..], &[][..])
-        };
         chunks.resize_with(self.positions.len().div_ceil(CHUNK), Chunk::default);
         let directory = &self.directory;
         let group = |(index, (chunk, positions)): (usize, (&mut Chunk, &mut [Coord]))| {

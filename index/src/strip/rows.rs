@@ -201,15 +201,15 @@ impl Strip {
         self.cells_around(y, count).count() as f32 * self.ruler.cell_height(y)
     }
 
-    /// The rows of about `count` objects or more around `y`, or all rows.
+    /// Rows around `y` that had room for `count` objects when the strip was laid out, or all rows.
     #[inline]
     pub(super) fn rows_around(&self, y: f32, count: usize) -> &[Row] {
         let cells = self.cells_around(y, count);
         self.rows_of(*cells.start(), *cells.end() + 1)
     }
 
-    /// The fewest cells about `y` that hold about `count` objects, or all cells. As many rows as
-    /// [`room`] leaves are taken for gaps, so that the numbers of objects need not be read.
+    /// Cells about `y` that hold `count` objects if only those rows are gaps that [`room`] left, or all
+    /// cells: so the numbers of objects, which lie elsewhere, need not be read.
     #[inline]
     fn cells_around(&self, y: f32, count: usize) -> RangeInclusive<usize> {
         let top = self.lens.len() - 1;

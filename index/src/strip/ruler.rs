@@ -35,9 +35,9 @@ pub(super) struct Ruler {
     steps: [Step; STEPS],
 }
 
-/// What cells a step is cut into: the one at height h is `at_zero + h · cells_per_step`, rounded, but
-/// no less than the first and no more than the last. All are whole numbers but the two factors.
-#[derive(Clone, Copy, Debug, Default)]
+/// What cells a step is cut into: where h steps lie below, it is `at_zero + h · cells_per_step`,
+/// rounded to a whole number, but no less than the first and no more than the last.
+#[derive(Clone, Copy, Debug)]
 struct Step {
     at_zero: f32,
     cells_per_step: f32,
@@ -216,6 +216,39 @@ mod tests {
             prop_assert!(cells.is_sorted(), "{:?} {:?}", ys, cells);
             prop_assert!(cells.iter().all(|&cell| cell < ruler.cell_count()));
         }
+    }
+
+    #[test]
+    fn objects_at_equal_distances_share_cells_evenly() {
+        let ys = (0..6_000).map(|i| i as f32 * 0.25);
+        let ruler = Ruler::fit(ys.clone(), 6_000);
+        let mut counts = vec![0; ruler.cell_count()];
+        ys.for_each(|y| counts[ruler.cell(y)] += 1);
+        let fullest = *counts.iter().max().expect("there are cells");
+        assert!(fullest <= 3 * CELL_TARGET, "{fullest} of 6000 objects in one cell");
+        assert!(ruler.cell_count() >= 800, "{} cells", ruler.cell_count());
+    }
+
+    /// As many cells as there are, some so many in one step that rounding meets its ends.
+    #[test]
+    fn cells_rise_where_there_are_many_in_a_step() {
+        let crowded = |i: usize| if i.is_multiple_of(3) { 1e6 } else { 1.0 + i as f32 * 1e-7 };
+        let ys: Vec<f32> = (0..100_000).map(crowded).collect();
+        let ruler = Ruler::fit(ys.iter().copied(), ys.len());
+        assert!(ruler.cell_count() > 10_000);
+        let mut beside: Vec<f32> =
+            ys.iter().flat_map(|y| [y.next_down(), *y, y.next_up()]).collect();
+        for step in 0..=4 * STEPS {
+            // The ends of steps, and what lies beside them.
+            for zone in &ruler.zones {
+                let y = zone.low + zone.y_per_step * step as f32 / 4.0;
+                beside.extend([y.next_down(), y, y.next_up()]);
+            }
+        }
+        beside.sort_by(f32::total_cmp);
+        let cells: Vec<_> = beside.iter().map(|&y| ruler.cell(y)).collect();
+        assert!(cells.is_sorted());
+        assert!(cells.last() < Some(&ruler.cell_count()));
     }
 
     #[test]

@@ -122,6 +122,22 @@ fn one_crowded_x_does_not_loop() {
     assert!(index.strip_count() > 1);
 }
 
+/// What is beyond 32 bits rounds to infinity, and so does a border between it and the rest.
+#[test]
+fn objects_beyond_single_precision_have_a_strip() {
+    for far in [1e100, -1e100] {
+        let mut index = StripIndex::with_occupancy(Occupancy::new(2, 4).expect("legal"));
+        grid(&mut index, 10, |i| Coord { x: if i < 5 { 0.0 } else { far }, y: f64::from(i) });
+        index.assert_valid();
+        for i in 0..4 {
+            index.apply(&[Slot(i)], &[Coord { x: far, y: far }]);
+            index.assert_valid();
+        }
+        index.remove(&(2..7).map(Slot).collect::<Vec<_>>());
+        index.assert_valid();
+    }
+}
+
 #[test]
 fn the_layout_version_tells_of_new_borders() {
     let mut index = StripIndex::with_occupancy(Occupancy::new(2, 4).expect("legal"));

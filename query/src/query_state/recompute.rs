@@ -13,7 +13,7 @@ use crate::dknn::Searcher;
 use crate::member::{self, Member};
 use crate::standing::AnswerChange;
 
-/// Strips of a question that are prefetched; who looks at more is not waiting for memory.
+/// Strips of a question that are planned ahead; who looks at more is not waiting for memory.
 const STRIPS_AHEAD: usize = 16;
 /// Members in a line of the cache.
 const MEMBERS_PER_LINE: usize = 4;
@@ -34,8 +34,8 @@ pub(crate) struct Look {
 }
 
 impl<S: Space> QueryState<S> {
-    /// Prefetches where the members are and the list that will be written, and plans to prefetch the
-    /// rows about them: finding the answer anew needs them all.
+    /// Prefetches where the members are and the list that will be written, and plans to prefetch
+    /// the rows about them: finding the answer anew needs them all.
     pub(crate) fn plan_ahead(&self, index: &StripIndex, ahead: &mut Ahead) {
         self.members.iter().for_each(|member| index.prefetch(member.slot));
         let lines = (0..self.previous.len()).step_by(MEMBERS_PER_LINE);

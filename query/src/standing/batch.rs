@@ -8,7 +8,7 @@ use crate::query_state::{Look, QueryState, World};
 /// Candidates after which the questions that saw them are settled before others look.
 const CANDIDATES_MAX: usize = 1 << 12;
 
-/// Working memory of a thread that answers batches of questions.
+/// Working memory of who answers batches of questions, one after the other.
 #[derive(Debug)]
 pub(super) struct Batch<S: Space> {
     searcher: Searcher<S>,

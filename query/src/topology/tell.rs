@@ -70,8 +70,8 @@ impl<S: Space> StandingShard<S> {
         }));
     }
 
-    /// Reads where the objects of answers are and what they are called, and does nothing with it:
-    /// memory answers many such reads at a time, while writing out one after the other would wait.
+    /// Prefetches where the objects of answers are, and reads ahead what they are called: memory
+    /// answers many reads at a time, while writing out one after the other would wait.
     fn read_ahead(&self, news: &[News]) {
         let members = news.iter().flat_map(|news| match news {
             News::Own(number) => self.queries.answer(*number as usize),
