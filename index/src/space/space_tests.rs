@@ -98,6 +98,18 @@ proptest! {
     }
 }
 
+/// There the key tells the distance badly.
+#[test]
+fn windows_hold_what_is_almost_at_the_antipodes() {
+    for exponent in 0..400 {
+        let off = 10f64.powf(-12.0 + f64::from(exponent) * 0.03);
+        let (from, to) = (Coord { x: 0.0, y: off - 90.0 }, Coord { x: 0.0, y: 90.0 });
+        let probe = Sphere::probe(from);
+        let key = Sphere::key(&probe, to);
+        assert!(Sphere::window(&probe, key).contains(to), "{off}");
+    }
+}
+
 /// Whatever its longitude; and seen from it only the latitude counts.
 #[test]
 fn a_pole_is_one_point() {

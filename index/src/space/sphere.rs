@@ -89,6 +89,10 @@ fn cos_below(probe: &SphereProbe, high_lat: f64) -> f64 {
     }
 }
 
+/// From here on a window is the whole sphere: so near the antipodes, the arcsine of a rounded key is
+/// off by more than [`SLACK`] makes up for.
+const KEY_OF_ALL: f64 = 1.0 - 1e-10;
+
 impl Space for Sphere {
     type Probe = SphereProbe;
 
@@ -129,7 +133,7 @@ impl Space for Sphere {
 
     #[inline]
     fn window(probe: &SphereProbe, key: f64) -> Window {
-        if key >= 1.0 {
+        if key >= KEY_OF_ALL {
             return Window::ALL;
         }
         let sine = key.max(0.0).sqrt();
