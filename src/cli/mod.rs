@@ -22,6 +22,7 @@ mod generate;
 mod mine;
 mod output;
 mod parts;
+mod pipeline;
 mod progress;
 mod query;
 mod query_file;

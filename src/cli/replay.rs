@@ -1,7 +1,7 @@
 //! `dunlin replay`: standing questions over a recorded trace.
 //!
 //! ```text
-//! files ──read──> Trace, by time ──some epochs──> Parts: operators side by side ──> AnswerWriter
+//! files ──read──> Trace, by time ──some epochs──> parts of the questions side by side ──> AnswerWriter
 //! ```
 //!
 //! After each epoch that has a record, the answers that changed (or all) are written, stamped with
@@ -13,13 +13,13 @@ use clap::{Args, ValueEnum};
 use dunlin::datasets::{ReadOptions, Rejected, Trace};
 use dunlin::index::{Plane, Space, SpaceKind, Sphere};
 use dunlin::stream::EpochClock;
-use indicatif::ProgressBar;
 
 use super::answers::{AnswerWriter, Written};
 use super::duration;
 use super::error::CliError;
 use super::output::{Output, OutputError};
-use super::parts::{self, Parts};
+use super::parts::{self, Part};
+use super::pipeline::Pipeline;
 use super::progress::{self, Count, StopWatch, counted, say};
 use super::query_file;
 use super::reading::ReadingArgs;
@@ -85,8 +85,8 @@ fn replay<S: Space>(args: &ReplayArgs, options: &ReadOptions) -> Result<(), CliE
     let (mut trace, rejected) = args.reading.read(options)?;
     let objects = trace.names.len();
     let names = std::mem::take(&mut trace.names);
-    let parts = Parts::<S>::new(queries, &names, args.ttl);
-    let ran = drive(args, &trace, parts, output)?;
+    let (parts, json) = parts::deal_out(queries, &names, args.ttl);
+    let ran = drive(args, &trace, parts, AnswerWriter::<S>::new(json, output))?;
     let seconds = watch.seconds();
     summarize(&Summary { records: trace.len() as u64, rejected, objects, ran, seconds });
     Ok(())
@@ -100,33 +100,24 @@ struct Ran {
     written: Written,
 }
 
-/// Lets the trace go by, some epochs at a time: the heart.
+/// Lets the trace go by: the heart.
 fn drive<S: Space>(
     args: &ReplayArgs,
     trace: &Trace,
-    mut parts: Parts<S>,
-    output: Output,
+    parts: Vec<Part<S>>,
+    answers: AnswerWriter<S>,
 ) -> Result<Ran, OutputError> {
     let bar = progress::bar("replaying", trace.len() as u64, Count::Records);
-    let mut answers = AnswerWriter::<S>::new(parts.names(), output);
-    let clock = EpochClock::new(args.epoch);
-    let (mut start, mut epochs) = (0, 1);
-    while start < trace.len() {
-        let end = parts::end_of_epochs(&trace.times, clock, start, epochs);
-        parts.run(trace, start..end, clock, args.emit);
-        epochs = parts::next_epochs(epochs, parts.collected());
-        answers.write(parts.batches())?;
-        show(&bar, end as u64);
-        start = end;
-    }
+    let show = |done: usize| {
+        if !bar.is_hidden() {
+            bar.set_position(done as u64);
+        }
+    };
+    let how = (EpochClock::new(args.epoch), args.emit);
+    let (parts, answers) = Pipeline::new(trace, how, parts, answers, &show).run()?;
     bar.finish_and_clear();
-    Ok(Ran { epochs: parts.epochs(), late: parts.late(), written: answers.finish()? })
-}
-
-fn show(bar: &ProgressBar, done: u64) {
-    if !bar.is_hidden() {
-        bar.set_position(done);
-    }
+    let (epochs, late) = (parts[0].epochs(), parts[0].late());
+    Ok(Ran { epochs, late, written: answers.finish()? })
 }
 
 /// What is told at the end.

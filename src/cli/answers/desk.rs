@@ -1,7 +1,6 @@
 //! The desk where batches become text: one lot at a time, all threads at one lot.
 //!
-//! It owns the output, so whoever has the desk may write, and lines cannot overtake each other. A
-//! lot is a batch from each part of the questions; its lines are put in the order of epochs and
+//! A lot is a batch from each part of the questions; its lines are put in the order of epochs and
 //! queries, whatever part they come from. Text is made for a few pieces at a time: that bounds
 //! memory when one epoch has very many answers.
 
@@ -12,7 +11,7 @@ use dunlin::index::Space;
 use rayon::prelude::*;
 
 use super::batch::{Batch, Line};
-use super::text::{ShortText, Texts};
+use super::text::Texts;
 use crate::cli::output::{Output, OutputError};
 
 /// Members and lines of the piece that is formatted as a whole: some hundred KiB of text.
@@ -23,70 +22,54 @@ const PIECES: usize = 16;
 /// Formats and writes lots.
 #[derive(Debug)]
 pub(super) struct Desk {
-    batches: Vec<Batch>,
     /// The lines of all batches, in order.
     lines: Vec<Line>,
-    /// The text of each piece, kept for its memory, and how many are to be written.
+    /// The text of each piece, kept for its memory.
     pieces: Vec<Vec<u8>>,
-    formatted: usize,
     output: Output,
     bytes: u64,
 }
 
 impl Desk {
     pub(super) fn new(output: Output) -> Self {
-        let (batches, lines, pieces) = (Vec::new(), Vec::new(), Vec::new());
-        Self { batches, lines, pieces, formatted: 0, output, bytes: 0 }
+        Self { lines: Vec::new(), pieces: Vec::new(), output, bytes: 0 }
     }
 
-    /// Takes the answers out of `batches` and leaves empty ones.
-    pub(super) fn take(&mut self, batches: &mut [Batch]) {
-        self.batches.resize_with(batches.len(), Batch::default);
-        self.batches.swap_with_slice(batches);
-        batches.iter_mut().for_each(Batch::clear);
-    }
-
-    /// Turns the lot into text and writes it, all but the last pieces.
-    pub(super) fn format<S: Space>(&mut self, texts: &Texts<S>) -> Result<(), OutputError> {
-        self.put_in_order();
-        let cuts = self.cuts();
-        let places: Vec<_> = self.batches.iter().map(|batch| texts.places(batch)).collect();
+    /// Turns the lot into text and writes it.
+    pub(super) fn write<S: Space>(
+        &mut self,
+        batches: &[Batch],
+        texts: &Texts<S>,
+    ) -> Result<(), OutputError> {
+        self.put_in_order(batches);
+        let places: Vec<_> = batches.iter().map(|batch| texts.places(batch)).collect();
+        let weight =
+            |line: &Line| 1 + batches[line.batch as usize].members(line.row as usize).len();
+        let cuts = cuts(self.lines.iter().map(weight), PIECE_MEMBERS);
         for cuts in cuts.chunks(PIECES) {
-            self.write()?;
-            self.format_pieces(texts, &places, cuts);
+            let Self { lines, pieces, .. } = self;
+            pieces.resize_with(pieces.len().max(cuts.len()), Vec::new);
+            pieces.par_iter_mut().zip(cuts).with_max_len(1).for_each(|(piece, cut)| {
+                piece.clear();
+                texts.write(batches, &places, &lines[cut.clone()], piece);
+            });
+            self.write_pieces(cuts.len())?;
         }
         Ok(())
     }
 
-    fn format_pieces<S: Space>(
-        &mut self,
-        texts: &Texts<S>,
-        places: &[Vec<ShortText>],
-        cuts: &[Range<usize>],
-    ) {
-        let Self { batches, lines, pieces, .. } = self;
-        pieces.resize_with(pieces.len().max(cuts.len()), Vec::new);
-        pieces.par_iter_mut().zip(cuts).with_max_len(1).for_each(|(piece, cut)| {
-            piece.clear();
-            texts.write(batches, places, &lines[cut.clone()], piece);
-        });
-        self.formatted = cuts.len();
-    }
-
-    /// Writes the pieces that are formatted, one after the other.
-    pub(super) fn write(&mut self) -> Result<(), OutputError> {
-        for piece in &self.pieces[..self.formatted] {
+    /// Writes the first pieces, one after the other.
+    fn write_pieces(&mut self, count: usize) -> Result<(), OutputError> {
+        for piece in &self.pieces[..count] {
             self.output.write_all(piece).map_err(|source| self.output.failed(source))?;
             self.bytes += piece.len() as u64;
         }
-        self.formatted = 0;
         Ok(())
     }
 
     /// Merges the lines of all batches by epoch and query.
-    fn put_in_order(&mut self) {
-        let Self { batches, lines, .. } = self;
-        lines.clear();
+    fn put_in_order(&mut self, batches: &[Batch]) {
+        self.lines.clear();
         let mut next: Vec<_> =
             batches.iter().map(|batch| batch.answers().iter().peekable()).collect();
         let mut rows = vec![0; batches.len()];
@@ -97,23 +80,13 @@ impl Desk {
             });
             let Some((.., batch)) = heads.min() else { break };
             next[batch].next();
-            lines.push(Line { batch: batch as u32, row: rows[batch] });
+            self.lines.push(Line { batch: batch as u32, row: rows[batch] });
             rows[batch] += 1;
         }
     }
 
-    /// Cuts the lines into pieces of about [`PIECE_MEMBERS`] members and lines.
-    fn cuts(&self) -> Vec<Range<usize>> {
-        let weights = self
-            .lines
-            .iter()
-            .map(|line| 1 + self.batches[line.batch as usize].members(line.row as usize).len());
-        cuts(weights, PIECE_MEMBERS)
-    }
-
     /// Ends the output and says how many bytes went there.
-    pub(super) fn finish(mut self) -> Result<u64, OutputError> {
-        self.write()?;
+    pub(super) fn finish(self) -> Result<u64, OutputError> {
         self.output.finish()?;
         Ok(self.bytes)
     }
@@ -150,17 +123,14 @@ mod tests {
             batch
         };
         let mut desk = Desk::new(Output::open(Path::new("-")).unwrap());
-        let mut batches =
-            [batch(&[(10, 2), (30, 0), (30, 4)]), batch(&[(10, 1), (20, 3), (30, 3)])];
-        desk.take(&mut batches);
-        desk.put_in_order();
+        let batches = [batch(&[(10, 2), (30, 0), (30, 4)]), batch(&[(10, 1), (20, 3), (30, 3)])];
+        desk.put_in_order(&batches);
         let answers = desk.lines.iter().map(|line| {
-            let answer = desk.batches[line.batch as usize].answers()[line.row as usize];
+            let answer = batches[line.batch as usize].answers()[line.row as usize];
             (answer.time.as_millis(), answer.query)
         });
         let expected = [(10, 1), (10, 2), (20, 3), (30, 0), (30, 3), (30, 4)];
         assert!(answers.eq(expected), "{:?}", desk.lines);
-        assert!(batches.iter().all(|batch| batch.len() == 0));
     }
 
     #[test]
