@@ -61,18 +61,20 @@ impl Directory {
         directory
     }
 
+    /// Fills the table from border to border.
     fn fill_table(&mut self) {
-        let mut strip = 0;
-        for step in 0..self.table.len() {
-            let inner = &self.borders[strip + 1..self.uppers.len()];
-            let passed = inner.iter().take_while(|&&border| (self.step(border) as usize) < step);
-            strip += passed.count();
-            let mut borders = self.borders[strip + 1..self.uppers.len()].iter();
-            let crowded = borders.nth(1).is_some_and(|&border| self.step(border) as usize == step);
-            let first = u32::try_from(strip).expect("fewer than 2^32 strips");
-            assert!(first < CROWDED, "fewer than 2^31 strips");
-            self.table[step] = if crowded { first | CROWDED } else { first };
+        let (mut begin, mut strips) = (0, 0..CROWDED);
+        for border in 1..self.len() {
+            let strip = strips.next().expect("fewer than 2^31 strips");
+            let step = self.step(self.borders[border]) as usize;
+            if step < begin {
+                self.table[step] |= CROWDED;
+            } else {
+                self.table[begin..=step].fill(strip);
+                begin = step + 1;
+            }
         }
+        self.table[begin..].fill(strips.start);
     }
 
     /// The table's step of `x`: rises with x, which is all that the table relies on. Plain
