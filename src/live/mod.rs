@@ -138,7 +138,9 @@ impl<T: Topology + 'static> Live<T> {
             beat.credit.close();
             ended
         };
-        let thread = std::thread::Builder::new().name("engine".to_owned()).spawn(run)?;
+        let pool = engine_pool()?;
+        let thread = std::thread::Builder::new().name("engine".to_owned());
+        let thread = thread.spawn(move || pool.install(run))?;
         let (label, engine) = (options.label().to_owned(), Some(thread));
         Ok((Self { label, lanes, writer, credit, waiting, asker, engine }, recovery))
     }
@@ -212,6 +214,15 @@ impl<T: Topology + 'static> Drop for Live<T> {
             tracing::error!(%error, "the application ended");
         }
     }
+}
+
+/// The threads of an engine: one that goes from epoch to epoch, and at times waits for the log, and one
+/// for each processor. The first is one of the pool's, since from outside an epoch would begin with
+/// waking two others, and it happens that a system puts both on one processor for milliseconds.
+fn engine_pool() -> io::Result<rayon::ThreadPool> {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(processors + 1);
+    pool.thread_name(|number| format!("engine-{number}")).build().map_err(io::Error::other)
 }
 
 /// The log and the checkpoints in the folder of the options, or in memory without one.
