@@ -113,8 +113,8 @@ const SEARCH_COST: usize = 4;
 const SORT_EVERY: usize = 64;
 /// States that are answered anew together.
 const BATCH: usize = 16;
-/// Movers whose positions are prefetched together.
-const PREFETCHED_SLOTS: usize = 256;
+/// Movers whose positions are read ahead together.
+const SLOTS_AHEAD: usize = 256;
 /// The place of a query that was removed.
 const REMOVED: u32 = u32::MAX;
 /// States per piece of parallel work.
@@ -173,8 +173,8 @@ impl<S: Space> StandingQueries<S> {
             self.answer_all();
         } else {
             self.touches.clear();
-            for (slots, to) in slots.chunks(PREFETCHED_SLOTS).zip(to.chunks(PREFETCHED_SLOTS)) {
-                slots.iter().for_each(|&slot| self.index.prefetch(slot));
+            for (slots, to) in slots.chunks(SLOTS_AHEAD).zip(to.chunks(SLOTS_AHEAD)) {
+                self.index.read_ahead(slots);
                 for (&slot, &to) in slots.iter().zip(to) {
                     self.touches.leave(slot, self.index.position(slot), Some(to));
                 }

@@ -70,15 +70,15 @@ impl<S: Space> StandingShard<S> {
         }));
     }
 
-    /// Prefetches where the objects of answers are, and reads ahead what they are called: memory
-    /// answers many reads at a time, while writing out one after the other would wait.
+    /// Reads ahead where the objects of answers are and what they are called: memory answers many
+    /// reads at a time, while writing out one after the other would wait.
     fn read_ahead(&self, news: &[News]) {
         let members = news.iter().flat_map(|news| match news {
             News::Own(number) => self.queries.answer(*number as usize),
             News::Made(_) => &[],
         });
         let slots: Vec<Slot> = members.map(|member| member.slot).collect();
-        slots.iter().for_each(|&slot| self.queries.index().prefetch(slot));
+        self.queries.index().read_ahead(&slots);
         self.queries.names().read_ahead(&slots);
     }
 
