@@ -124,6 +124,7 @@ impl<S: Space> Operator for StandingOperator<S> {
             self.row[slot.index()] = NO_ROW;
         }
         self.to.clear();
-        self.queries.reordered(out);
+        out.clear();
+        out.extend_from_slice(self.queries.reordered());
     }
 }

@@ -21,7 +21,7 @@ use crate::area::Area;
 use crate::disc_lists::{ListedIn, NOWHERE};
 use crate::dknn::Searcher;
 use crate::member::{self, Member};
-use crate::standing::AnswerChange;
+use crate::standing::{AnswerChange, Inboxes};
 use crate::touches::Touches;
 
 /// What the states read and none writes while an epoch is applied.
@@ -30,6 +30,7 @@ pub(crate) struct World<'a, S: Space> {
     pub(crate) index: &'a StripIndex,
     pub(crate) names: &'a ObjectNames,
     pub(crate) touches: &'a Touches<S>,
+    pub(crate) inboxes: &'a Inboxes,
 }
 
 /// A focus with its object resolved.
@@ -85,8 +86,7 @@ pub(crate) struct QueryState<S: Space> {
     /// The members before the last epoch that touched them.
     previous: Vec<Member>,
     bound: Bound,
-    /// The touches of the epoch that may lie in the window, by number.
-    pub(crate) inbox: Vec<u32>,
+    /// What the last epoch that concerned the question did to the answer.
     pub(crate) change: AnswerChange,
     /// Where the answer was measured from; absent where the focus is.
     center: Option<(Coord, S::Probe)>,
@@ -122,7 +122,6 @@ impl<S: Space> QueryState<S> {
             members: Vec::new(),
             previous: Vec::new(),
             bound: Bound::NOTHING,
-            inbox: Vec::new(),
             change: AnswerChange::Unchanged,
             center: None,
             window: Window::EMPTY,
@@ -211,8 +210,8 @@ impl<S: Space> QueryState<S> {
         self.answered
     }
 
-    /// Brings the answer to the end of the epoch by what was touched.
-    pub(crate) fn update(&mut self, world: &World<'_, S>, searcher: &mut Searcher<S>) {
+    /// Brings the answer of the question at `place` to the end of the epoch by what was touched.
+    pub(crate) fn update(&mut self, place: u32, world: &World<'_, S>, searcher: &mut Searcher<S>) {
         if self.is_due(world.index) {
             let wanted = match self.kind {
                 Kind::Knn { k, .. } => k + spare(k),
@@ -221,7 +220,7 @@ impl<S: Space> QueryState<S> {
             return self.recompute(world, searcher, wanted);
         }
         let mut arrivals = SmallVec::<[Member; 8]>::new();
-        if !self.find_arrivals(world, &mut arrivals) {
+        if !self.find_arrivals(place, world, &mut arrivals) {
             self.change = AnswerChange::Unchanged;
             return;
         }
@@ -241,8 +240,13 @@ impl<S: Space> QueryState<S> {
     }
 
     /// Finds the movers that are members now, in answer order; whether the answer may have changed.
-    fn find_arrivals(&self, world: &World<'_, S>, arrivals: &mut SmallVec<[Member; 8]>) -> bool {
-        for &number in &self.inbox {
+    fn find_arrivals(
+        &self,
+        place: u32,
+        world: &World<'_, S>,
+        arrivals: &mut SmallVec<[Member; 8]>,
+    ) -> bool {
+        for number in world.inboxes.of(place) {
             let touch = world.touches.touch(number);
             let Some(probe) = &touch.arrived else { continue };
             if let Some(key) = self.admits(touch.slot, probe, touch.at, world) {

@@ -13,6 +13,7 @@
 //! independent of each other and run in parallel; no answer depends on how many threads there are.
 
 mod batch;
+mod inboxes;
 mod part;
 mod registry;
 
@@ -22,6 +23,7 @@ use dunlin_index::{Coord, ObjectNames, Slot, Space, StripIndex};
 use rayon::prelude::*;
 
 use self::batch::Batch;
+pub(crate) use self::inboxes::Inboxes;
 pub use self::registry::RegisterError;
 
 use crate::area::AreaBoxes;
@@ -81,9 +83,10 @@ pub struct StandingQueries<S: Space> {
     /// The questions that look from an object, and those without an answer yet, by place.
     followers: Vec<(Slot, u32)>,
     unanswered: Vec<u32>,
-    /// The answers that the last epoch may have changed: whether, by place, and their places.
-    marks: Vec<bool>,
-    affected: Vec<u32>,
+    /// The questions whose answers the last epoch may have changed.
+    inboxes: Inboxes,
+    /// The numbers of those whose list of objects it did change, in order.
+    reordered: Vec<usize>,
     searcher: Searcher<S>,
     /// What was last found for a question asked elsewhere.
     found: Vec<Member>,
@@ -144,8 +147,8 @@ impl<S: Space> StandingQueries<S> {
             screened_strips_max: SCREENED_STRIPS_MAX,
             followers: Vec::new(),
             unanswered: Vec::new(),
-            marks: Vec::new(),
-            affected: Vec::new(),
+            inboxes: Inboxes::default(),
+            reordered: Vec::new(),
             searcher: Searcher::default(),
             found: Vec::new(),
             sorted_at: None,
@@ -200,17 +203,20 @@ impl<S: Space> StandingQueries<S> {
         self.touches.all_moved();
         self.lookup = Lookup::None;
         self.sort_states();
-        let world = World { index: &self.index, names: &self.names, touches: &self.touches };
-        let batches = self.states.par_chunks_mut(BATCH);
+        self.inboxes.mark_all();
+        let Self { index, names, touches, inboxes, states, .. } = self;
+        let world = World { index, names, touches, inboxes };
+        let batches = states.par_chunks_mut(BATCH);
         batches.for_each_init(Batch::default, |batch, states| batch.answer(states, &world));
-        self.marks.fill(true);
-        self.affected.clear();
-        self.affected.extend(0..self.states.len() as u32);
+        let changed = states.iter().filter(|state| state.change == AnswerChange::Reordered);
+        self.reordered.clear();
+        self.reordered.extend(changed.map(|state| state.number as usize));
+        self.reordered.sort_unstable();
     }
 
     /// Brings the answers up to date that what was touched may have changed.
     fn answer_touched(&mut self) {
-        self.unmark();
+        self.inboxes.clear();
         let screened = self.index.strip_count() <= self.screened_strips_max;
         let lists = Lookup::Lists(self.index.layout_version());
         self.look_up_by(if screened { Lookup::Screen } else { lists });
@@ -220,24 +226,7 @@ impl<S: Space> StandingQueries<S> {
         } else {
             self.mark_listed();
         }
-        self.update_marked();
-        self.renew_windows(screened);
-    }
-
-    /// Forgets which answers the last epoch may have changed.
-    fn unmark(&mut self) {
-        for place in self.affected.drain(..) {
-            let state = &mut self.states[place as usize];
-            state.change = AnswerChange::Unchanged;
-            state.inbox.clear();
-            self.marks[place as usize] = false;
-        }
-    }
-
-    fn mark(&mut self, place: u32) {
-        if !std::mem::replace(&mut self.marks[place as usize], true) {
-            self.affected.push(place);
-        }
+        self.update_marked(screened);
     }
 
     /// Makes `lookup` know the windows of all questions.
@@ -276,93 +265,88 @@ impl<S: Space> StandingQueries<S> {
     /// Marks the questions that are new or whose focus moved.
     fn mark_due(&mut self) {
         for place in std::mem::take(&mut self.unanswered) {
-            self.mark(place);
+            self.inboxes.mark(place);
         }
         for follower in 0..self.followers.len() {
             let (slot, place) = self.followers[follower];
             if self.touches.moved(slot) {
-                self.mark(place);
+                self.inboxes.mark(place);
             }
         }
     }
 
     /// Marks the questions in whose window the screen finds a touch.
     fn mark_screened(&mut self) {
-        let Self { touches, screen, states, marks, affected, .. } = self;
+        let Self { touches, screen, inboxes, .. } = self;
         let rounded = |touch: &Touch<S>| (touch.at.x as f32, touch.at.y as f32);
         for (left, arrived) in touches.movers() {
             let to = arrived.map_or((f32::NAN, f32::NAN), |(_, touch)| rounded(touch));
-            screen.each_on_way(rounded(left), to, |place, is_there| {
-                if !std::mem::replace(&mut marks[place as usize], true) {
-                    affected.push(place);
-                }
-                if let (true, Some((number, _))) = (is_there, arrived) {
-                    states[place as usize].inbox.push(number);
-                }
+            screen.each_on_way(rounded(left), to, |place, is_there| match arrived {
+                Some((number, _)) if is_there => inboxes.put(place, number),
+                _ => inboxes.mark(place),
             });
         }
     }
 
     /// Marks the questions that are listed with a touch in their window, and the areas.
     fn mark_listed(&mut self) {
-        let Self { touches, discs, areas, states, marks, affected, .. } = self;
+        let Self { touches, discs, areas, inboxes, .. } = self;
         touches.sort(&self.index);
-        let mut concern = |place: usize, touch: u32| {
-            if !std::mem::replace(&mut marks[place], true) {
-                affected.push(place as u32);
-            }
-            let inbox = &mut states[place].inbox;
-            // An area of many polygons may have several boxes at one place.
-            if inbox.last() != Some(&touch) {
-                inbox.push(touch);
-            }
-        };
         for strip in touches.strips() {
             for listed in discs.of(strip) {
                 let numbers = touches.concerning(strip, listed);
-                numbers.for_each(|touch| concern(listed.question as usize, touch));
+                numbers.for_each(|number| inboxes.put(listed.question, number));
             }
         }
         if areas.is_empty() {
             return;
         }
         for (number, touch) in touches.all() {
-            areas.owners_at(touch.at).for_each(|place| concern(place, number));
+            // An area of many polygons may have several boxes at one place.
+            areas.owners_at(touch.at).for_each(|place| inboxes.put_once(place as u32, number));
         }
     }
 
-    fn update_marked(&mut self) {
-        let world = World { index: &self.index, names: &self.names, touches: &self.touches };
-        if self.affected.len() <= PIECE {
-            for &place in &self.affected {
-                self.states[place as usize].update(&world, &mut self.searcher);
-            }
-            return;
+    /// Brings the marked answers up to date and tells the lookup the windows that are new. Each
+    /// state is looked at once, while it is in the cache, unless threads share the first of it.
+    fn update_marked(&mut self, screened: bool) {
+        let are_shared = self.inboxes.marked().len() > PIECE;
+        if are_shared {
+            self.share_updates();
         }
-        let marked = self.states.par_iter_mut().zip(&self.marks).with_min_len(PIECE);
-        marked.filter(|(_, marked)| **marked).for_each_init(
-            Searcher::default,
-            |searcher, (state, _)| {
-                state.update(&world, searcher);
-            },
-        );
+        let Self { index, names, touches, inboxes, states, screen, discs, reordered, .. } = self;
+        let world = World { index, names, touches, inboxes };
+        reordered.clear();
+        for &place in inboxes.marked() {
+            let state = &mut states[place as usize];
+            if !are_shared {
+                state.update(place, &world, &mut self.searcher);
+            }
+            if std::mem::take(&mut state.is_window_new) {
+                if screened {
+                    screen.set(place as usize, &state.window);
+                } else if !state.is_area() {
+                    discs.remove(place, &state.listed);
+                    state.listed = index.strips_in(&state.window);
+                    discs.add(place, &state.window, &state.listed);
+                }
+            }
+            if state.change == AnswerChange::Reordered {
+                reordered.push(state.number as usize);
+            }
+        }
+        reordered.sort_unstable();
     }
 
-    /// Tells the lookup the windows that are new.
-    fn renew_windows(&mut self, screened: bool) {
-        for &place in &self.affected {
-            let state = &mut self.states[place as usize];
-            if !std::mem::take(&mut state.is_window_new) {
-                continue;
-            }
-            if screened {
-                self.screen.set(place as usize, &state.window);
-            } else if !state.is_area() {
-                self.discs.remove(place, &state.listed);
-                state.listed = self.index.strips_in(&state.window);
-                self.discs.add(place, &state.window, &state.listed);
-            }
-        }
+    fn share_updates(&mut self) {
+        let Self { index, names, touches, inboxes, states, .. } = self;
+        let world = World { index, names, touches, inboxes };
+        let marked = states.par_iter_mut().enumerate().with_min_len(PIECE);
+        let marked = marked.map(|(place, state)| (place as u32, state));
+        let marked = marked.filter(|(place, _)| inboxes.is_marked(*place));
+        marked.for_each_init(Searcher::default, |searcher, (place, state)| {
+            state.update(place, &world, searcher);
+        });
     }
 
     /// Puts the states in order of place, now and then.
@@ -417,16 +401,18 @@ impl<S: Space> StandingQueries<S> {
     /// How the answer of query `number` changed with the last epoch.
     #[must_use]
     pub fn change(&self, number: usize) -> AnswerChange {
-        self.state(number).change
+        let place = self.places[number];
+        if self.inboxes.is_marked(place) {
+            self.states[place as usize].change
+        } else {
+            AnswerChange::Unchanged
+        }
     }
 
     /// The numbers of the queries whose list of objects changed with the last epoch, in order.
-    pub fn reordered(&self, numbers: &mut Vec<usize>) {
-        numbers.clear();
-        let states = self.affected.iter().map(|&place| &self.states[place as usize]);
-        let reordered = states.filter(|state| state.change == AnswerChange::Reordered);
-        numbers.extend(reordered.map(|state| state.number as usize));
-        numbers.sort_unstable();
+    #[must_use]
+    pub fn reordered(&self) -> &[usize] {
+        &self.reordered
     }
 
     /// The answer of query `number` at the end of the last epoch, in answer order.
@@ -438,10 +424,10 @@ impl<S: Space> StandingQueries<S> {
     /// What the last epoch changed in the answer of query `number`.
     #[must_use]
     pub fn delta(&self, number: usize) -> Delta {
-        let state = self.state(number);
-        if state.change == AnswerChange::Unchanged {
+        if self.change(number) == AnswerChange::Unchanged {
             return Delta::default();
         }
+        let state = self.state(number);
         Delta::between(state.previous(), state.answer(), |slot| self.touches.moved(slot))
     }
 }

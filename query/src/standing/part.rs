@@ -27,7 +27,7 @@ impl<S: Space> StandingQueries<S> {
     /// The answer of a query before the last epoch.
     pub(crate) fn answer_before(&self, number: u32) -> &[Member] {
         let state = self.state(number as usize);
-        match state.change {
+        match self.change(number as usize) {
             AnswerChange::Unchanged => state.answer(),
             _ => state.previous(),
         }

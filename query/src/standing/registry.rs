@@ -48,7 +48,7 @@ impl<S: Space> StandingQueries<S> {
         let place = u32::try_from(self.states.len()).ok().filter(|&place| place != REMOVED);
         self.places[number as usize] = place.expect("fewer than 2^32 queries");
         self.states.push(QueryState::new(number, id, kind));
-        self.marks.push(false);
+        self.inboxes.push();
         self.lookup = Lookup::None;
     }
 
@@ -66,10 +66,10 @@ impl<S: Space> StandingQueries<S> {
         if place == REMOVED {
             return false;
         }
-        self.unmark();
+        self.reordered.clear();
         self.places[number as usize] = REMOVED;
         self.states.swap_remove(place as usize);
-        self.marks.pop();
+        self.inboxes.pop();
         if let Some(state) = self.states.get(place as usize) {
             self.places[state.number as usize] = place;
         }

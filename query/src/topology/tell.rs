@@ -40,8 +40,7 @@ impl Candidate {
 impl<S: Space> StandingShard<S> {
     /// Tells the answers that are other lists than before, in order of queries.
     pub(super) fn tell(&mut self, out: &mut Vec<StandingOutput>) {
-        let mut numbers = Vec::new();
-        self.queries.reordered(&mut numbers);
+        let mut numbers = self.queries.reordered().to_vec();
         if !(self.told.is_empty() && self.spread.is_empty() && self.emptied.is_empty()) {
             let others = self.told.keys().chain(self.spread.keys()).chain(&self.emptied);
             numbers.extend(others.map(|&number| number as usize));
