@@ -111,6 +111,8 @@ impl Inboxes {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Query, StandingQueries};
+    use dunlin_index::{Coord, Plane, SpaceKind};
 
     #[test]
     fn inboxes_hold_what_was_put_there_and_no_more() {
@@ -137,5 +139,22 @@ mod tests {
         assert_eq!((of(&inboxes, 1), inboxes.marked()), (vec![], &[0, 1, 2, 3][..]));
         inboxes.pop();
         assert!(inboxes.marked().is_empty() && !inboxes.is_marked(2));
+    }
+
+    #[test]
+    fn an_object_where_boxes_of_one_area_overlap_is_in_the_answer_once() {
+        // Two triangles in opposite corners of a square: their boxes overlap, and they do not.
+        let area = r#"{"id":"a","inside":{"area":{"type":"MultiPolygon","coordinates":[
+            [[[0,0],[9,0],[0,9],[0,0]]],[[[10,10],[1,10],[10,1],[10,10]]]]}}}"#;
+        // Found by lists, not by the screen.
+        let mut standing = StandingQueries::<Plane>::default().with_screened_strips_max(0);
+        standing.register(Query::from_json(area, SpaceKind::Plane).unwrap()).unwrap();
+        let object = standing.names_mut().intern("o");
+        let at = |x: f64| Coord { x, y: 4.0 };
+        standing.advance(&[object], &[at(20.0)], &[]);
+        for (x, count) in [(4.0, 1), (4.5, 1), (7.5, 1), (5.5, 0), (4.0, 1)] {
+            standing.advance(&[object], &[at(x)], &[]);
+            assert_eq!(standing.answer(0).len(), count, "at {x}");
+        }
     }
 }
