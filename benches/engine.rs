@@ -4,7 +4,7 @@
 //! one second; positions and questions from fixed seeds. Half of the 10 000 standing questions
 //! look from a fixed point, half from a moving object, all drawn from the objects themselves. Rivals
 //! run in the same process, with the binary's allocator, on the same positions. What threads share is
-//! measured from a thread of their pool, as the commands run it: a call from outside begins with waking
+//! measured from a thread of their pool, as `replay` runs it: a call from outside begins with waking
 //! two threads, which a system may put on one processor for milliseconds. `scripts/bench` runs this
 //! and writes the table.
 

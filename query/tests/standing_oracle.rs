@@ -106,6 +106,11 @@ fn check<S: Space>(scenario: &Scenario, kind: SpaceKind) -> Result<u64, TestCase
             before[number] = Some(expected);
             compared += 1;
         }
+        let is_reordered = |number: &usize| {
+            questions[*number].is_some() && standing.change(*number) == AnswerChange::Reordered
+        };
+        let reordered: Vec<_> = (0..questions.len()).filter(is_reordered).collect();
+        prop_assert_eq!(standing.reordered(), reordered);
         check_snapshots::<S>(&standing, scenario, kind, &table)?;
     }
     Ok(compared)
@@ -122,9 +127,11 @@ fn change_queries<S: Space>(
         let question = questions[number].take();
         let expected = question.is_some().then_some(number);
         prop_assert_eq!(standing.remove(&number.to_string()), expected);
+        prop_assert!(expected.is_none() || standing.reordered().is_empty());
         if let Some(question) = question.filter(|_| choice % 2 == 0) {
             let query = Query { id: questions.len().to_string(), question: question.clone() };
             prop_assert_eq!(standing.register(query), Ok(questions.len()));
+            prop_assert_eq!(standing.change(questions.len()), AnswerChange::Unchanged);
             questions.push(Some(question));
         }
     }

@@ -8,9 +8,9 @@
 //! ```
 //!
 //! Parts and writer do not meet after each lot: a thread that is done with one thing goes on with
-//! whatever is to be done next, and rests only when nothing is. A lot has fewer epochs the more
-//! answers there are, which bounds memory. Where it ends is not seen in the lines: they come by epoch
-//! and query.
+//! whatever is to be done next, and rests only when nothing is. Where a lot ends is not seen in the
+//! lines: they come by epoch and query. A lot has fewer epochs the more answers there were in the last
+//! that was written, and none is begun while many wait, which bounds memory.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -28,6 +28,8 @@ use super::replay::Emit;
 
 /// The most lots that are not written yet.
 const LOTS_MAX: usize = 4;
+/// Members and lines that wait to be written from which on no lot is begun.
+const HELD_MAX: usize = 2 * BATCH_MEMBERS;
 /// The most epochs of a lot.
 const EPOCHS_MAX: usize = 256;
 const UNPOISONED: &str = "a panic ends the replay";
@@ -54,7 +56,7 @@ struct State<S: Space> {
     written: usize,
     /// The parts that are as far ahead of the writer as they may be, or at the end.
     waiting: Vec<Worker<S>>,
-    /// The writer, unless it is at work.
+    /// The writer, unless it is at work or has failed.
     writer: Option<AnswerWriter<S>>,
     /// Batches to be filled again.
     spare: Vec<Batch>,
@@ -75,6 +77,14 @@ struct Lot {
 struct Worker<S: Space> {
     part: Part<S>,
     lot: usize,
+}
+
+/// A lot to be written, by whom, and the row where it ends.
+#[derive(Debug)]
+struct Order<S: Space> {
+    writer: AnswerWriter<S>,
+    batches: Vec<Batch>,
+    end: usize,
 }
 
 impl<'a, S: Space> Pipeline<'a, S> {
@@ -101,6 +111,9 @@ impl<'a, S: Space> Pipeline<'a, S> {
     }
 
     /// Lets the trace go through and gives parts and writer back.
+    ///
+    /// # Errors
+    /// The first of the output's; nothing is written after it.
     pub(super) fn run(self) -> Result<(Vec<Part<S>>, AnswerWriter<S>), OutputError> {
         rayon::scope(|scope| self.wake_parts(scope));
         let state = self.state.into_inner().expect(UNPOISONED);
@@ -117,7 +130,8 @@ impl<'a, S: Space> Pipeline<'a, S> {
 
     /// Lets the parts that wait see whether they can go on.
     fn wake_parts<'s>(&'s self, scope: &Scope<'s>) {
-        for worker in std::mem::take(&mut self.state().waiting) {
+        let waiting = std::mem::take(&mut self.state().waiting);
+        for worker in waiting {
             scope.spawn(move |scope| self.answer(scope, worker));
         }
     }
@@ -138,25 +152,30 @@ impl<'a, S: Space> Pipeline<'a, S> {
             worker.lot += 1;
             let ready = state.take_ready(self.part_count);
             drop(state);
-            if let Some((writer, batches)) = ready {
-                scope.spawn(move |scope| self.write(scope, writer, batches));
+            if let Some(order) = ready {
+                scope.spawn(move |scope| self.write(scope, order));
             }
         }
     }
 
     /// Writes the oldest lot, and all after it that are ready then.
-    fn write<'s>(&'s self, scope: &Scope<'s>, writer: AnswerWriter<S>, batches: Vec<Batch>) {
-        let mut ready = Some((writer, batches));
-        while let Some((mut writer, mut batches)) = ready.take() {
+    fn write<'s>(&'s self, scope: &Scope<'s>, order: Order<S>) {
+        let mut next = Some(order);
+        while let Some(Order { mut writer, mut batches, end }) = next.take() {
             let written = writer.write(&mut batches);
+            if written.is_ok() {
+                (self.show)(end);
+            }
             let mut state = self.state();
-            let end = state.end_lot(writer, batches);
             match written {
-                Ok(()) => ready = state.take_ready(self.part_count),
+                Ok(()) => {
+                    state.end_lot(writer, batches);
+                    next = state.take_ready(self.part_count);
+                }
+                // Without a writer nobody writes behind what was cut short.
                 Err(failure) => state.failure = Some(failure),
             }
             drop(state);
-            (self.show)(end);
             self.wake_parts(scope);
         }
     }
@@ -170,7 +189,7 @@ impl<S: Space> State<S> {
         }
         let place = lot - self.written;
         if place == self.lots.len() {
-            if place == LOTS_MAX || self.next == trace.len() {
+            if place == LOTS_MAX || self.next == trace.len() || self.held() >= HELD_MAX {
                 return None;
             }
             let end = end_of_epochs(&trace.times, clock, self.next, self.epochs);
@@ -186,21 +205,26 @@ impl<S: Space> State<S> {
         self.lots[lot - self.written].batches.push(batch);
     }
 
-    /// The writer and the answers of the oldest lot, if both are ready.
-    fn take_ready(&mut self, part_count: usize) -> Option<(AnswerWriter<S>, Vec<Batch>)> {
+    /// How many members and lines wait to be written.
+    fn held(&self) -> usize {
+        self.lots.iter().flat_map(|lot| &lot.batches).map(Batch::len).sum()
+    }
+
+    /// The oldest lot with the writer, if both are ready.
+    fn take_ready(&mut self, part_count: usize) -> Option<Order<S>> {
         let oldest = self.lots.front_mut().filter(|lot| lot.batches.len() == part_count)?;
         let writer = self.writer.take()?;
         let batches = std::mem::take(&mut oldest.batches);
         self.epochs = next_epochs(oldest.epochs, batches.iter().map(Batch::len).sum());
-        Some((writer, batches))
+        Some(Order { writer, batches, end: oldest.rows.end })
     }
 
-    /// Takes the writer back, and batches whose answers are written; the row where they ended.
-    fn end_lot(&mut self, writer: AnswerWriter<S>, batches: Vec<Batch>) -> usize {
+    /// Takes the writer back, and batches whose answers are written.
+    fn end_lot(&mut self, writer: AnswerWriter<S>, batches: Vec<Batch>) {
         self.writer = Some(writer);
         self.spare.extend(batches);
         self.written += 1;
-        self.lots.pop_front().expect("the lot that was written").rows.end
+        self.lots.pop_front();
     }
 }
 
@@ -227,7 +251,7 @@ mod tests {
     use std::path::Path;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use dunlin::index::{Coord, Plane, SpaceKind};
+    use dunlin::index::{Coord, Plane, SpaceKind, StripIndex};
     use dunlin::query::Query;
 
     use crate::cli::output::Output;
@@ -299,14 +323,57 @@ mod tests {
         }
         for lot in [4, 5] {
             assert_eq!(state.rows(lot, &trace, clock), None);
-            let (writer, batches) = state.take_ready(1).unwrap();
+            let Order { writer, batches, end } = state.take_ready(1).unwrap();
+            assert_eq!(end, lot - 3);
             assert!(state.take_ready(1).is_none(), "the writer is at work");
-            assert_eq!(state.end_lot(writer, batches), lot - 3);
+            state.end_lot(writer, batches);
             let rows = state.rows(lot, &trace, clock).unwrap();
             assert!(rows.len() > 1, "lots with few answers have more and more epochs");
         }
         state.failure = Some(OutputError::stdout(std::io::ErrorKind::BrokenPipe.into()));
         assert_eq!(state.rows(5, &trace, clock), None);
+    }
+
+    fn batch(lines: usize) -> Batch {
+        let (mut batch, index) = (Batch::default(), StripIndex::default());
+        let time = Timestamp::from_millis_unchecked(0);
+        (0..lines).for_each(|_| batch.add(0, time, &[], &index));
+        batch
+    }
+
+    #[test]
+    fn no_lot_is_begun_while_much_waits_to_be_written() {
+        let (trace, clock) = (trace(), EpochClock::new(1));
+        let pipeline = pipeline(&trace, Path::new("-"), &|_| ());
+        let mut state = pipeline.state();
+        assert!(state.rows(0, &trace, clock).is_some() && state.rows(1, &trace, clock).is_some());
+        state.hand_in(0, batch(HELD_MAX - 1));
+        assert!(state.rows(2, &trace, clock).is_some());
+        state.hand_in(1, batch(1));
+        assert!(state.rows(3, &trace, clock).is_none());
+        assert!(state.rows(2, &trace, clock).is_some(), "what is begun goes on");
+        let Order { writer, batches, .. } = state.take_ready(1).unwrap();
+        state.end_lot(writer, batches);
+        assert!(state.rows(3, &trace, clock).is_some());
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn nothing_is_written_behind_what_was_cut_short() {
+        let (trace, clock) = (trace(), EpochClock::new(1));
+        let pipeline = pipeline(&trace, Path::new("/dev/full"), &|_| ());
+        let mut state = pipeline.state();
+        for lot in [0, 1] {
+            state.rows(lot, &trace, clock).unwrap();
+            state.hand_in(lot, batch(1));
+        }
+        let order = state.take_ready(1).unwrap();
+        drop(state);
+        let waiting = std::mem::take(&mut pipeline.state().waiting);
+        rayon::scope(|scope| pipeline.write(scope, order));
+        let mut state = pipeline.state();
+        assert!(state.failure.is_some() && !waiting.is_empty());
+        assert!(state.take_ready(1).is_none(), "lot 1 is through, and nobody takes it");
     }
 
     #[cfg(target_os = "linux")]

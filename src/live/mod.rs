@@ -138,7 +138,7 @@ impl<T: Topology + 'static> Live<T> {
             beat.credit.close();
             ended
         };
-        let pool = engine_pool()?;
+        let pool = engine_pool(options)?;
         let thread = std::thread::Builder::new().name("engine".to_owned());
         let thread = thread.spawn(move || pool.install(run))?;
         let (label, engine) = (options.label().to_owned(), Some(thread));
@@ -216,13 +216,13 @@ impl<T: Topology + 'static> Drop for Live<T> {
     }
 }
 
-/// The threads of an engine: one that goes from epoch to epoch, and at times waits for the log, and one
-/// for each processor. The first is one of the pool's, since from outside an epoch would begin with
-/// waking two others, and it happens that a system puts both on one processor for milliseconds.
-fn engine_pool() -> io::Result<rayon::ThreadPool> {
-    let processors = std::thread::available_parallelism().map_or(1, usize::from);
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(processors + 1);
-    pool.thread_name(|number| format!("engine-{number}")).build().map_err(io::Error::other)
+/// The threads of an engine, among them the one that goes from epoch to epoch: called from outside,
+/// an epoch would begin with waking two others, and it happens that a system puts both on one
+/// processor for milliseconds.
+fn engine_pool(options: &LiveOptions) -> io::Result<rayon::ThreadPool> {
+    let label = options.label().to_owned();
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(options.threads.max(2));
+    pool.thread_name(move |_| label.clone()).build().map_err(io::Error::other)
 }
 
 /// The log and the checkpoints in the folder of the options, or in memory without one.

@@ -31,6 +31,9 @@ pub struct LiveOptions {
     pub credit_records: u64,
     /// Memory of the log.
     pub log: LocalOptions,
+    /// How many threads its engine has, at least two of them: one goes from epoch to epoch, and at
+    /// times waits for the log.
+    pub threads: usize,
     /// Whether the log outlives the application; if not, what was applied is let go. Without a folder
     /// it never does.
     pub restarts: bool,
@@ -38,7 +41,7 @@ pub struct LiveOptions {
 
 impl LiveOptions {
     /// Two lanes, one shard, epochs of 20 ms, exactly once, a sync every 50 ms, a checkpoint every
-    /// ten seconds, a million records of credit; in memory.
+    /// ten seconds, a million records of credit, a thread more than there are processors; in memory.
     #[must_use]
     pub fn new(name: &str) -> Self {
         Self {
@@ -53,6 +56,7 @@ impl LiveOptions {
             checkpoint_every: Duration::from_secs(10),
             credit_records: 1_000_000,
             log: LocalOptions::default(),
+            threads: 1 + std::thread::available_parallelism().map_or(1, usize::from),
             restarts: true,
         }
     }

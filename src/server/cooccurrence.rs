@@ -34,6 +34,8 @@ const LATENESS_MS: i64 = 1_000;
 const LATENESS_MS_MAX: i64 = 3_600_000;
 const EPOCH_MS: i64 = 100;
 const LANES: usize = 1;
+/// The most threads of such a query, of which a server may have many.
+const THREADS_MAX: usize = 5;
 
 /// A co-occurrence query.
 #[derive(Clone, Debug, PartialEq)]
@@ -144,6 +146,7 @@ impl Cooccurrence {
         options.guarantee = storage.guarantee;
         options.sync = storage.sync;
         options.restarts = storage.data.is_some();
+        options.threads = options.threads.min(THREADS_MAX);
         let (lateness_ms, skew_ms) = (query.lateness_ms, limits.skew_ms);
         let idle_ms = lateness_ms.max(LATENESS_MS);
         let event_time = EventTimeRule { lateness_ms, idle_ms, skew_ms };

@@ -1,8 +1,9 @@
-//! Prefetching: memory is asked for what will be needed soon, and nobody waits for it.
+//! Reading ahead: memory is asked for what will be needed soon, while nobody waits for it.
 //!
 //! A search follows a chain (strip, cells, rows, positions), each link of which memory takes a
 //! hundred nanoseconds to bring. Asking for the next links of many chains at a time, or for what a
-//! chain will most likely need, hides most of that.
+//! chain will most likely need, hides most of that. A few lines are prefetched; of hundreds at a time a
+//! processor drops some, so those are read.
 
 use std::{hint, slice};
 
@@ -28,7 +29,7 @@ impl StripIndex {
         prefetch_index(&self.positions, slot.index());
     }
 
-    /// Reads where many objects are: of so many prefetches at a time a processor drops some.
+    /// Reads where many objects are, so that it is in the cache.
     #[inline]
     pub fn read_ahead(&self, slots: &[Slot]) {
         let x = |slot: &Slot| self.positions.get(slot.index()).map_or(0, |at| at.x.to_bits());

@@ -63,18 +63,19 @@ impl Directory {
 
     /// Fills the table from border to border.
     fn fill_table(&mut self) {
-        let (mut begin, mut strips) = (0, 0..CROWDED);
-        for border in 1..self.len() {
-            let strip = strips.next().expect("fewer than 2^31 strips");
-            let step = self.step(self.borders[border]) as usize;
+        assert!(self.len() < CROWDED as usize, "fewer than 2^31 strips");
+        let mut begin = 0;
+        for strip in 0..self.len() - 1 {
+            let step = self.step(self.borders[strip + 1]) as usize;
             if step < begin {
                 self.table[step] |= CROWDED;
             } else {
-                self.table[begin..=step].fill(strip);
+                self.table[begin..=step].fill(strip as u32);
                 begin = step + 1;
             }
         }
-        self.table[begin..].fill(strips.start);
+        let last = self.len() - 1;
+        self.table[begin..].fill(last as u32);
     }
 
     /// The table's step of `x`: rises with x, which is all that the table relies on. Plain

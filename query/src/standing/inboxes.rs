@@ -1,22 +1,22 @@
 //! Which questions an epoch concerns, and by which touches.
 //!
 //! ```text
-//! newest    [·  2  ·  ∅  3 …]      by place: the newest touch of a question, none, or not concerned
-//! touches   [a  b  c  d]           each with the one before it in the same inbox
+//! newest     [-  2  -  ∅  3 …]      by place: a question's newest entry, ∅ none, - not concerned
+//! entries    [a  b  c  d]           a touch, and which entry is before it in the same inbox
 //!                └──<──┘
 //! ```
 //!
-//! Two flat columns, so that a mover that concerns several questions touches none of their states.
+//! Flat columns, so that a mover that concerns several questions touches none of their states.
 
-/// The touch of a question that is concerned by none, and of one that is not concerned.
-const NO_TOUCH: u32 = u32::MAX;
+/// The newest entry of a question with an empty inbox, and of one that is not concerned.
+const EMPTY: u32 = u32::MAX;
 const UNMARKED: u32 = u32::MAX - 1;
 
 /// A touch in an inbox.
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     number: u32,
-    /// The entry before it in the same inbox, or [`NO_TOUCH`].
+    /// The entry before it in the same inbox; none if there is no entry of that number.
     before: u32,
 }
 
@@ -53,7 +53,7 @@ impl Inboxes {
     pub(super) fn mark(&mut self, place: u32) {
         let newest = &mut self.newest[place as usize];
         if *newest == UNMARKED {
-            *newest = NO_TOUCH;
+            *newest = EMPTY;
             self.marked.push(place);
         }
     }
@@ -61,7 +61,7 @@ impl Inboxes {
     /// Marks all questions as concerned, by everything.
     pub(super) fn mark_all(&mut self) {
         self.entries.clear();
-        self.newest.fill(NO_TOUCH);
+        self.newest.fill(EMPTY);
         self.marked.clear();
         self.marked.extend(0..self.newest.len() as u32);
     }
@@ -70,6 +70,7 @@ impl Inboxes {
     #[inline]
     pub(super) fn put(&mut self, place: u32, number: u32) {
         let newest = &mut self.newest[place as usize];
+        assert!(self.entries.len() < UNMARKED as usize, "fewer than 2^32 touches in inboxes");
         let before = std::mem::replace(newest, self.entries.len() as u32);
         if before == UNMARKED {
             self.marked.push(place);

@@ -307,8 +307,8 @@ impl<S: Space> StandingQueries<S> {
         }
     }
 
-    /// Brings the marked answers up to date and tells the lookup the windows that are new. Each
-    /// state is looked at once, while it is in the cache, unless threads share the first of it.
+    /// Brings the marked answers up to date and tells the lookup the windows that are new. Each state
+    /// is looked at once, and a second time only where threads share the updates.
     fn update_marked(&mut self, screened: bool) {
         let are_shared = self.inboxes.marked().len() > PIECE;
         if are_shared {

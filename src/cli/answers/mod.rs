@@ -66,7 +66,7 @@ impl<S: Space> AnswerWriter<S> {
     }
 
     /// Writes the answers in `batches`, by time and query, and empties them. In each batch they
-    /// are in that order already.
+    /// are in that order already. After an error what was written may end anywhere.
     pub(crate) fn write(&mut self, batches: &mut [Batch]) -> Result<(), OutputError> {
         self.answers += batches.iter().map(|batch| batch.answers().len() as u64).sum::<u64>();
         let written = self.desk.write(batches, &self.texts);
