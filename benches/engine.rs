@@ -141,7 +141,7 @@ fn moves(c: &mut Criterion) {
     let (mut index, mut call) = (StripIndex::default(), 0);
     index.apply(&all_slots(), &start);
     let pool = rayon::ThreadPoolBuilder::new().build().expect("a pool");
-    group.bench_function("dunlin in place", |b| {
+    let mut apply = |calls: u64| {
         let mut next = || {
             let (slots, to) = turn(call);
             call += 1;
@@ -149,8 +149,12 @@ fn moves(c: &mut Criterion) {
             index.apply(&slots, &to);
             begin.elapsed()
         };
-        b.iter_custom(|calls| pool.install(|| (0..calls).map(|_| next()).sum::<Duration>()));
+        (0..calls).map(|_| next()).sum::<Duration>()
+    };
+    group.bench_function("dunlin in place", |b| {
+        b.iter_custom(|calls| pool.install(|| apply(calls)));
     });
+    group.bench_function("dunlin in place, called from outside", |b| b.iter_custom(&mut apply));
     let point = |slot: Slot, at: Coord| rstar::primitives::GeomWithData::new([at.x, at.y], slot);
     let points = all_slots().into_iter().map(|slot| point(slot, start[slot.index()])).collect();
     let (mut tree, mut at, mut call) = (rstar::RTree::bulk_load(points), start.clone(), 0);

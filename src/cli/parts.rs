@@ -51,8 +51,8 @@ pub(super) fn deal_out<S: Space>(
     let part_of = deal(queries.iter().map(|query| query.question.place()), count);
     for (number, (query, part)) in queries.into_iter().zip(part_of).enumerate() {
         let (standing, questions) = (&mut parts[part], &mut questions[part]);
-        standing.register(query).expect("a query file has no id twice");
-        names.add_query(standing.id(questions.len()), standing.has_distances(questions.len()));
+        let own = standing.register(query).expect("a query file has no id twice");
+        names.add_query(standing.id(own), standing.has_distances(own));
         questions.push(number);
     }
     let operators = parts.into_iter().map(|part| StandingOperator::new(part, ttl_ms));
