@@ -88,3 +88,16 @@ fn memory_is_given_back() {
         assert!(store.bytes() < 400_000, "{} bytes after {round} rounds", store.bytes());
     }
 }
+
+/// Without a sweep: what is expired goes when there is no room for what comes.
+#[test]
+fn a_steady_stream_takes_room_for_its_live_events_only() {
+    let mut store = EventStore::default();
+    for time in 0..100_000 {
+        store.expire(at(time - 1_000), i64::MAX);
+        let object = Slot(u32::try_from(time % 7).unwrap());
+        store.insert(Event { time: at(time), stream: Slot(0), object });
+    }
+    assert!(store.len() <= 2_048, "{} passages", store.len());
+    assert!(store.bytes() < 80_000, "{} bytes", store.bytes());
+}

@@ -5,8 +5,9 @@
 //! number                  first + 0, 1, 2 …      counted on for ever, modulo 2³²
 //! ```
 //!
-//! The dead front is cut off when it is longer than the rest: one contiguous slice to scan, O(1)
-//! copies per event, at most half of it dead.
+//! The dead front is cut off when there is no room and it is a quarter of all, and in a sweep when it
+//! is half: one contiguous slice to scan, O(1) copies per event, and a push that has room reads
+//! nothing but the end.
 
 use dunlin_stream::Timestamp;
 
@@ -28,7 +29,7 @@ pub struct Passage {
 #[derive(Clone, Debug, Default)]
 pub struct Ring {
     passages: Vec<Passage>,
-    /// How many at the front are expired.
+    /// How many at the front are known to be expired.
     dead: usize,
     /// The number of `passages[0]`.
     first: u32,
@@ -37,22 +38,24 @@ pub struct Ring {
 impl Ring {
     pub(super) fn push(&mut self, passage: Passage, expired: Option<Timestamp>) -> u32 {
         debug_assert!(self.passages.last().is_none_or(|last| last.time <= passage.time));
-        if let Some(before) = expired {
-            self.drop_front(before);
+        // The front lies far from the end: it is looked at only when room is needed.
+        if let Some(before) = expired.filter(|_| self.passages.len() == self.passages.capacity()) {
+            self.drop_front(before, 4);
         }
         self.passages.push(passage);
         self.first.wrapping_add(index_as_number(self.passages.len() - 1))
     }
 
     pub(super) fn expire(&mut self, before: Timestamp) {
-        self.drop_front(before);
+        self.drop_front(before, 2);
         self.passages.shrink_to(self.passages.len() * 2);
     }
 
-    fn drop_front(&mut self, before: Timestamp) {
+    /// Counts the expired front, and cuts it off if it is longer than one part in `share` of all.
+    fn drop_front(&mut self, before: Timestamp, share: usize) {
         let live = &self.passages[self.dead..];
         self.dead += live.iter().take_while(|passage| passage.time < before).count();
-        if self.dead > self.passages.len() / 2 {
+        if self.dead > self.passages.len() / share {
             self.passages.drain(..self.dead);
             self.first = self.first.wrapping_add(index_as_number(self.dead));
             self.dead = 0;
