@@ -9,6 +9,7 @@
 
 mod calendar;
 mod csv;
+mod decimal;
 mod detect;
 pub(crate) mod error;
 pub(crate) mod events;

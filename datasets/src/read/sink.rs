@@ -9,6 +9,7 @@ use dunlin_index::{Coord, SpaceKind};
 use dunlin_stream::Timestamp;
 
 use super::calendar;
+use super::decimal;
 use super::error::{Field, ReadError, RowError};
 use super::rejected::Rejected;
 use crate::Trace;
@@ -128,13 +129,19 @@ pub(crate) fn text(field: Option<&[u8]>, which: Field) -> Result<&str, RowError>
 /// A field as a time.
 #[inline]
 pub(crate) fn time(field: Option<&[u8]>) -> Result<Timestamp, RowError> {
-    Ok(calendar::parse(text(field, Field::Time)?)?)
+    match field.and_then(calendar::fixed) {
+        Some(time) => Ok(time),
+        None => Ok(text(field, Field::Time)?.parse()?),
+    }
 }
 
 /// A field as a coordinate; `nan` and `inf` are numbers here, and refused by the space.
 #[inline]
 pub(crate) fn number(field: Option<&[u8]>, which: Field) -> Result<f64, RowError> {
-    text(field, which)?.trim().parse().map_err(|_| RowError::NotANumber(which))
+    match field.and_then(|field| decimal::parse(field.trim_ascii())) {
+        Some(number) => Ok(number),
+        None => text(field, which)?.trim().parse().map_err(|_| RowError::NotANumber(which)),
+    }
 }
 
 /// Both coordinates of a position.
