@@ -13,7 +13,7 @@
 
 mod recompute;
 
-use dunlin_index::{Coord, ObjectNames, Slot, Space, StripIndex, Window};
+use dunlin_index::{Coord, ObjectNames, Sieve, Slot, Space, StripIndex, Window};
 use smallvec::SmallVec;
 
 pub(crate) use self::recompute::Look;
@@ -299,6 +299,14 @@ impl<S: Space> QueryState<S> {
             }
             _ => Bound { key: self.bound.key.next_down(), last: None },
         };
+    }
+
+    /// Passes all in the window that could be members, and few others.
+    pub(crate) fn sieve(&self) -> Sieve {
+        match (&self.kind, &self.center) {
+            (Kind::Inside(_), _) | (_, None) => Sieve::of_window(&self.window),
+            (_, Some((_, probe))) => S::sieve(probe, &self.window, self.window_key),
+        }
     }
 
     fn set_window(&mut self, window: Window, key: f64) {

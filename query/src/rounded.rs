@@ -38,4 +38,12 @@ impl RoundedBox {
         let inside = |(min, max): (f32, f32), value: f32| (min <= value) & (value <= max);
         inside(self.x, x) & inside(self.y, y)
     }
+
+    /// Whether the box holds another in its interior.
+    #[inline]
+    pub(crate) fn encloses(&self, other: &Self) -> bool {
+        let inside =
+            |outer: (f32, f32), inner: (f32, f32)| (outer.0 < inner.0) & (inner.1 < outer.1);
+        inside(self.x, other.x) & inside(self.y, other.y)
+    }
 }

@@ -6,14 +6,16 @@
 //!                                                                columns: one pass, no branch
 //! ```
 //!
-//! Neighbours share a block, and a block whose box is not on the mover's way is passed over. Where
-//! there are few strips, so that each is listed with a good part of all questions, this costs less
-//! than the lists of the strips (see [`crate::disc_lists`]), and nothing when a strip is cut.
+//! Neighbours share a block, and a block whose box is not on the mover's way is passed over. Of the
+//! boxes that hold a mover, a fifth hold it in a corner, outside their question's disc: a second look
+//! at the disc costs less than bringing an answer up to date that stays as it is. Where there are few
+//! strips, so that each is listed with a good part of all questions, the screen costs less than the
+//! lists of the strips (see [`crate::disc_lists`]), and nothing when a strip is cut.
 //!
 //! Cost: a mover looks at one box for each block and at the blocks on its way; a new window
 //! rewrites one lane and the box of its block.
 
-use dunlin_index::Window;
+use dunlin_index::{Sieve, Window};
 
 use crate::rounded::RoundedBox;
 
@@ -42,6 +44,13 @@ impl Block {
     fn set(&mut self, lane: usize, bounds: &RoundedBox) {
         (self.x_min[lane], self.x_max[lane]) = bounds.x;
         (self.y_min[lane], self.y_max[lane]) = bounds.y;
+    }
+
+    fn get(&self, lane: usize) -> RoundedBox {
+        RoundedBox {
+            x: (self.x_min[lane], self.x_max[lane]),
+            y: (self.y_min[lane], self.y_max[lane]),
+        }
     }
 
     /// The lanes whose box meets another, as bits.
@@ -86,12 +95,43 @@ fn extreme(column: &[f32; LANES], beyond: impl Fn(f32, f32) -> bool) -> f32 {
     ends.into_iter().reduce(further).expect("a step is not empty")
 }
 
+/// A question's disc in rounded coordinates, where the space is flat: who lies in its box, but not
+/// here, is in a corner. Of a question without one, all of the box.
+#[derive(Clone, Copy, Debug)]
+struct Disc {
+    center: (f32, f32),
+    weight_x: f32,
+    limit: f32,
+}
+
+impl Disc {
+    const ALL: Self = Self { center: (0.0, 0.0), weight_x: 0.0, limit: f32::INFINITY };
+
+    fn of(sieve: &Sieve) -> Self {
+        match *sieve {
+            Sieve::Box { .. } => Self::ALL,
+            Sieve::Ellipse { center, weight_x, limit } => Self { center, weight_x, limit },
+        }
+    }
+
+    /// Whether a position of the box may be in the disc. One that is infinite, rounded, is no number
+    /// of steps away from anywhere, and may be.
+    #[inline]
+    fn holds(&self, (x, y): (f32, f32)) -> bool {
+        let (dx, dy) = (x - self.center.0, y - self.center.1);
+        let is_beyond = self.weight_x * dx * dx + dy * dy > self.limit;
+        !is_beyond
+    }
+}
+
 /// The windows of all questions; see the module documentation.
 #[derive(Debug, Default)]
 pub(crate) struct Screen {
     /// The boxes of the blocks.
     tops: Vec<Block>,
     blocks: Vec<Block>,
+    /// Of each lane.
+    discs: Vec<Disc>,
     /// The question of each lane, and the lane of each question, counted through all blocks.
     questions: Vec<u32>,
     lanes: Vec<u32>,
@@ -99,11 +139,13 @@ pub(crate) struct Screen {
 }
 
 impl Screen {
-    /// Takes the windows of all questions, which are numbered from 0.
-    pub(crate) fn reset<'a>(&mut self, windows: impl Iterator<Item = &'a Window>) {
-        let boxes: Vec<_> = windows.map(RoundedBox::around).collect();
+    /// Takes the windows of all questions, which are numbered from 0, each with what passes in it.
+    pub(crate) fn reset(&mut self, reaches: impl Iterator<Item = (Window, Sieve)>) {
+        let (boxes, discs): (Vec<_>, Vec<_>) =
+            reaches.map(|(window, sieve)| (RoundedBox::around(&window), Disc::of(&sieve))).unzip();
         self.questions = in_order_of_place(&boxes);
         self.lanes = vec![0; boxes.len()];
+        self.discs = self.questions.iter().map(|&question| discs[question as usize]).collect();
         self.blocks = vec![Block::EMPTY; boxes.len().div_ceil(LANES)];
         self.tops = vec![Block::EMPTY; self.blocks.len().div_ceil(LANES)];
         for (lane, &question) in self.questions.iter().enumerate() {
@@ -114,11 +156,18 @@ impl Screen {
         self.rewrites = 0;
     }
 
-    /// Gives `question` another window.
-    pub(crate) fn set(&mut self, question: usize, window: &Window) {
+    /// Gives `question` another window, and what passes in it.
+    pub(crate) fn set(&mut self, question: usize, window: &Window, sieve: &Sieve) {
         let lane = self.lanes[question] as usize;
-        self.blocks[lane / LANES].set(lane % LANES, &RoundedBox::around(window));
-        self.fit_top(lane / LANES);
+        self.discs[lane] = Disc::of(sieve);
+        let (block, place) = (lane / LANES, lane % LANES);
+        let (before, now) = (self.blocks[block].get(place), RoundedBox::around(window));
+        self.blocks[block].set(place, &now);
+        // A box that is well inside the block's own, before and now, is not what bounds it.
+        let top = self.tops[block / LANES].get(block % LANES);
+        if !(top.encloses(&before) && top.encloses(&now)) {
+            self.fit_top(block);
+        }
         self.rewrites += 1;
     }
 
@@ -131,8 +180,8 @@ impl Screen {
         self.tops[block / LANES].set(block % LANES, &self.blocks[block].bounds());
     }
 
-    /// Calls `found` with every question in whose rounded window a mover was or is, at rounded
-    /// positions, and with whether it is there now. A position of NaN is nowhere.
+    /// Calls `found` with every question in whose rounded window, and disc, a mover was or is, at
+    /// rounded positions, and with whether it is there now. A position of NaN is nowhere.
     #[inline]
     pub(crate) fn each_on_way(
         &self,
@@ -142,14 +191,18 @@ impl Screen {
     ) {
         // Mostly a mover does not go far, so that few boxes meet its way that hold neither end.
         let way = RoundedBox::around_both(from, to);
-        let groups = self.blocks.chunks(LANES).zip(self.questions.chunks(LANES * LANES));
-        for (top, (blocks, questions)) in self.tops.iter().zip(groups) {
+        let lanes = self.questions.chunks(LANES * LANES).zip(self.discs.chunks(LANES * LANES));
+        let groups = self.blocks.chunks(LANES).zip(lanes);
+        for (top, (blocks, (questions, discs))) in self.tops.iter().zip(groups) {
             for block in bits(top.meeting(&way)) {
                 let boxes = &blocks[block];
+                let (questions, discs) = (&questions[block * LANES..], &discs[block * LANES..]);
                 for lane in bits(boxes.meeting(&way)) {
-                    let is_there = boxes.holds(lane, to);
-                    if is_there | boxes.holds(lane, from) {
-                        found(questions[block * LANES + lane], is_there);
+                    let (question, disc) = (questions[lane], &discs[lane]);
+                    let holds = |at| boxes.holds(lane, at) & disc.holds(at);
+                    let is_there = holds(to);
+                    if is_there | holds(from) {
+                        found(question, is_there);
                     }
                 }
             }
@@ -183,7 +236,7 @@ fn bits(mut word: u32) -> impl Iterator<Item = usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use dunlin_index::Interval;
+    use dunlin_index::{Coord, Interval, Space, Sphere};
     use proptest::prelude::*;
 
     /// Windows on a lattice, so that borders and corners are hit; some empty, some wrapped.
@@ -198,6 +251,11 @@ mod tests {
             Window { x: [interval(x), second], y: interval(y) }
         });
         prop::collection::vec(window, 0..2_500)
+    }
+
+    /// A window all of which passes.
+    fn whole(window: &Window) -> (Window, Sieve) {
+        (*window, Sieve::of_window(window))
     }
 
     fn found(screen: &Screen, from: (f32, f32), to: (f32, f32)) -> Vec<(u32, bool)> {
@@ -227,11 +285,12 @@ mod tests {
         ) {
             let mut windows = before;
             let mut screen = Screen::default();
-            screen.reset(windows.iter());
+            screen.reset(windows.iter().map(whole));
             for (question, window) in after.iter().enumerate().step_by(stride) {
                 if question < windows.len() {
                     windows[question] = *window;
-                    screen.set(question, window);
+                    let (window, sieve) = whole(window);
+                    screen.set(question, &window, &sieve);
                 }
             }
             let at = |step: usize| ((step % 13) as f32 * 0.1, (step / 13) as f32 * 0.1);
@@ -251,6 +310,47 @@ mod tests {
     }
 
     #[test]
+    fn positions_too_far_for_32_bits_are_in_the_window_of_all() {
+        let mut screen = Screen::default();
+        screen.reset(std::iter::once(whole(&Window::ALL)));
+        let (far, near) = (1e150_f64 as f32, 0.0);
+        for (from, to) in [((far, near), (far, -far)), ((near, far), (-far, near))] {
+            assert_eq!(found(&screen, from, to), [(0, true)]);
+        }
+    }
+
+    /// Rounded positions in and about the box of a disc.
+    fn about(center: Coord) -> impl Iterator<Item = Coord> {
+        (0..41 * 41).map(move |step| {
+            let offset = |step: usize| (step as f64 - 20.0) * 6e-4;
+            Coord { x: center.x + offset(step % 41), y: center.y + offset(step / 41) }
+        })
+    }
+
+    #[test]
+    fn whoever_is_in_the_disc_is_found_and_who_is_in_a_corner_of_its_box_is_not() {
+        let (center, key) = (Coord { x: -122.4, y: 37.75 }, Sphere::key_within(1_000.0));
+        let probe = Sphere::probe(center);
+        let window = Sphere::window(&probe, key);
+        let mut screen = Screen::default();
+        screen.reset(std::iter::once(whole(&Window::EMPTY)));
+        screen.set(0, &window, &Sphere::sieve(&probe, &window, key));
+        let (mut inside, mut corners) = (0, 0);
+        for at in about(center) {
+            let here = (at.x as f32, at.y as f32);
+            let is_found = found(&screen, (f32::NAN, f32::NAN), here) == [(0, true)];
+            let was_found = found(&screen, here, (f32::NAN, f32::NAN)) == [(0, false)];
+            assert_eq!(is_found, was_found);
+            let away = Sphere::key(&probe, at);
+            assert!(is_found || away > key, "{at:?} is in the disc");
+            inside += usize::from(away <= key);
+            corners += usize::from(window.contains(at) && away > key * 1.1);
+            assert!(!is_found || away < key * 1.1, "{at:?} is in a corner");
+        }
+        assert!(inside > 500 && corners > 50, "{inside} inside, {corners} in corners");
+    }
+
+    #[test]
     fn neighbours_share_blocks() {
         let window = |place: usize| {
             let (x, y) = ((place * 7 % 100) as f64, (place * 7 / 100 % 100) as f64);
@@ -261,7 +361,7 @@ mod tests {
         };
         let windows: Vec<_> = (0..10_000).map(window).collect();
         let mut screen = Screen::default();
-        screen.reset(windows.iter());
+        screen.reset(windows.iter().map(whole));
         let area = |block: &Block| {
             let bounds = block.bounds();
             (bounds.x.1 - bounds.x.0) * (bounds.y.1 - bounds.y.0)

@@ -236,7 +236,9 @@ impl<S: Space> StandingQueries<S> {
         }
         match lookup {
             Lookup::None => {}
-            Lookup::Screen => self.screen.reset(self.states.iter().map(|state| &state.window)),
+            Lookup::Screen => {
+                self.screen.reset(self.states.iter().map(|state| (state.window, state.sieve())));
+            }
             Lookup::Lists(_) => self.list_all(),
         }
         self.states.iter_mut().for_each(|state| state.is_window_new = false);
@@ -324,7 +326,7 @@ impl<S: Space> StandingQueries<S> {
             }
             if std::mem::take(&mut state.is_window_new) {
                 if screened {
-                    screen.set(place as usize, &state.window);
+                    screen.set(place as usize, &state.window, &state.sieve());
                 } else if !state.is_area() {
                     discs.remove(place, &state.listed);
                     state.listed = index.strips_in(&state.window);
