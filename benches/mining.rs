@@ -17,6 +17,7 @@ use dunlin::cep::{
 };
 use dunlin::datasets::generate::{CameraOptions, CameraTraffic};
 use dunlin::datasets::{EventColumns, EventOptions, Events, read_events};
+use dunlin::index::Slot;
 use dunlin::stream::{EpochClock, runner};
 
 #[global_allocator]
@@ -86,8 +87,8 @@ fn median(events: &Events, rule: &Rule, miner: Make) -> Result<Ran> {
 }
 
 /// A day of traffic.
-fn traffic(cameras: u32) -> Result<Events> {
-    let options = CameraOptions { seed: SEED, ..CameraOptions::day(cameras) };
+fn traffic(cameras: u32, seed: u64) -> Result<Events> {
+    let options = CameraOptions { seed, ..CameraOptions::day(cameras) };
     Ok(CameraTraffic::in_city(&options, &mut |_| ())?.into_events().0)
 }
 
@@ -131,11 +132,11 @@ const PARTS: [(&str, Part); 4] =
     [("day", day), ("city", city), ("tollgates", toll_gates), ("growth", growth)];
 
 fn city() -> Result<()> {
-    rivals("city, 4 to 6 in the morning", &between(traffic(1_000)?, 4, 6), &city_rule())
+    rivals("city, 4 to 6 in the morning", &between(traffic(1_000, SEED)?, 4, 6), &city_rule())
 }
 
 fn day() -> Result<()> {
-    let events = traffic(1_000)?;
+    let events = traffic(1_000, SEED)?;
     println!(
         "| a day of a city: 1 000 cameras, τ 30 min, ξ 60 s, θ 3 | seconds | events/s | reports | bytes per unexpired event |"
     );
@@ -197,20 +198,43 @@ fn toll_gates() -> Result<()> {
     rivals("toll gates, a week, ξ 5 min, τ 30 min, θ 4", &events, &Rule::new(300_000, 1_800_000, 4))
 }
 
+/// More and more cameras at the same rate per camera: in one town that grows, where trips get longer
+/// and have more company; then in towns of 100 cameras side by side, where nothing else changes.
 fn growth() -> Result<()> {
     println!(
         "| cameras, same rate per camera, 12 to 14 o'clock | events | reports | ns per event |"
     );
     println!("|---|---|---|---|");
     for cameras in [100, 1_000, 10_000] {
-        let events = between(traffic(cameras)?, 12, 14);
-        let ran = median(&events, &city_rule(), || Box::new(Bitmask::default()))?;
-        println!(
-            "| {cameras} | {} | {} | {:.0} |",
-            events.len(),
-            ran.reports,
-            ran.seconds * 1e9 / events.len() as f64
-        );
+        grown(&format!("{cameras} in one town"), &between(traffic(cameras, SEED)?, 12, 14))?;
+    }
+    for count in [1, 10, 100] {
+        grown(&format!("{count} town(s) of 100"), &towns(count)?)?;
     }
     Ok(())
+}
+
+fn grown(name: &str, events: &Events) -> Result<()> {
+    let ran = median(events, &city_rule(), || Box::new(Bitmask::default()))?;
+    let each = ran.seconds * 1e9 / events.len() as f64;
+    println!("| {name} | {} | {} | {each:.0} |", events.len(), ran.reports);
+    Ok(())
+}
+
+/// Towns of 100 cameras from 12 to 14 o'clock, each with streams, objects and a seed of its own.
+fn towns(count: u64) -> Result<Events> {
+    let mut rows = Vec::new();
+    let (mut streams, mut objects) = (0, 0);
+    for town in 0..count {
+        let events = between(traffic(100, SEED + town)?, 12, 14);
+        let slots = events.streams.iter().zip(&events.objects);
+        let slots =
+            slots.map(|(stream, object)| (Slot(stream.0 + streams), Slot(object.0 + objects)));
+        rows.extend(events.times.iter().copied().zip(slots));
+        streams += events.stream_names.len() as u32;
+        objects += events.object_names.len() as u32;
+    }
+    rows.sort_unstable();
+    let (times, (streams, objects)) = rows.into_iter().unzip();
+    Ok(Events { times, streams, objects, ..Events::default() })
 }
