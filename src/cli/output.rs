@@ -145,6 +145,9 @@ impl Write for Output {
 /// A file beside `path` that is to take its place, with its permissions or the usual ones.
 fn temporary(path: &Path) -> io::Result<Target> {
     let folder = path.parent().filter(|folder| *folder != Path::new(""));
+    let folder = folder.unwrap_or(Path::new("."));
+    // If it is not there, the system says so in its own words.
+    fs::metadata(folder)?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let prefix = format!(".{name}.");
     let mut builder = tempfile::Builder::new();
@@ -153,7 +156,7 @@ fn temporary(path: &Path) -> io::Result<Target> {
         builder.permissions(permissions);
     }
     let file = builder
-        .tempfile_in(folder.unwrap_or(Path::new(".")))
+        .tempfile_in(folder)
         // The error as it came would show the temporary name.
         .map_err(|error| io::Error::from(error.kind()))?;
     Ok(Target::Temporary { file, path: path.to_owned() })
@@ -194,6 +197,14 @@ mod tests {
         output.write_all(b"half").unwrap();
         drop(output);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_folder_that_is_not_there_is_named_in_the_systems_words() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = Output::open(&folder.path().join("none/answers")).unwrap_err().to_string();
+        assert!(error.contains("none/answers: No such file or directory"), "{error}");
     }
 
     #[cfg(unix)]
