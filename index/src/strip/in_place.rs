@@ -159,13 +159,7 @@ impl Part<'_> {
             self.here(next.old, next.from.1).map(&mut add);
         }
         for next in moves.iter().filter(|next| next.old != next.new) {
-            if let Some((strip, cell)) = self.here(next.old, next.from.1) {
-                self.strips[strip].prefetch_len(cell);
-            }
-            if let Some((strip, cell)) = self.here(next.new, next.row.y) {
-                self.strips[strip].prefetch_len(cell);
-                add((strip, cell));
-            }
+            self.here(next.new, next.row.y).map(&mut add);
         }
         let touch = |&(strip, row): &(usize, u32)| self.strips[strip].touch(row);
         let rows = first_rows[..count].iter().map(touch);

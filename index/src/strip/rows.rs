@@ -2,13 +2,14 @@
 //!
 //! ```text
 //! cells     |   0    | 1 |      2     |        cell c owns rows starts[c]..starts[c + 1]
-//! rows      | a b c _| d _| e f g h _ |        its first lens[c] rows are objects, the rest gaps
+//! rows      | a b c _| d _| e f g h _ |        objects first, then gaps
 //! ```
 //!
 //! Inside a cell the order is free, so removing is a swap, and inserting into a full cell shifts
 //! one object per cell up to the next gap. A gap holds NaN: it is inside no window, so a stretch of
 //! y is scanned as one slice, gaps and all. Rows are 12 bytes: half the memory of exact positions
-//! to move at every epoch, and to read for a query.
+//! to move at every epoch, and to read for a query. How many objects a cell holds is nowhere
+//! written: who changes a cell reads its rows anyway.
 
 use std::ops::RangeInclusive;
 
@@ -63,7 +64,6 @@ const SHIFT_MAX: usize = 32;
 pub(super) struct Strip {
     rows: Vec<Row>,
     starts: Vec<u32>,
-    lens: Vec<u32>,
     ruler: Ruler,
     len: usize,
     /// How crowded the cells may get before the ruler is fitted anew.
@@ -77,6 +77,8 @@ pub(super) struct Strip {
 pub(super) struct BuildScratch {
     below: Vec<f32>,
     cells: Vec<u32>,
+    /// How many objects each cell holds.
+    lens: Vec<u32>,
 }
 
 impl Strip {
@@ -110,7 +112,7 @@ impl Strip {
             self.ruler = Ruler::fit(pieces.clone().flatten().map(|entry| entry.y), self.len);
             self.crowding_max = CROWDING_GROWTH * self.count_cells(pieces.clone(), scratch);
         }
-        self.lay_out_cells();
+        self.lay_out_cells(&scratch.lens);
         let mut cells = scratch.cells.iter();
         let next = &mut self.starts[1..];
         for piece in pieces {
@@ -121,42 +123,42 @@ impl Strip {
                 *row += 1;
             }
         }
-        self.close_cells();
+        self.close_cells(&scratch.lens);
     }
 
     /// Finds and counts the objects' cells by the present ruler; how crowded they are: the mean
     /// number of rows, and of cells to find them, that an object shares its cell with.
     fn count_cells<'a>(
-        &mut self,
+        &self,
         pieces: impl Iterator<Item = &'a [Row]>,
-        scratch: &mut BuildScratch,
+        BuildScratch { below, cells, lens }: &mut BuildScratch,
     ) -> f32 {
-        self.lens.clear();
-        make_room(&mut self.lens, self.ruler.cell_count());
-        self.lens.resize(self.ruler.cell_count(), 0);
-        scratch.below.clear();
+        lens.clear();
+        lens.resize(self.ruler.cell_count(), 0);
+        below.clear();
         for piece in pieces {
-            scratch.below.extend(piece.iter().map(|row| self.ruler.steps_below(row.y)));
+            below.extend(piece.iter().map(|row| self.ruler.steps_below(row.y)));
         }
-        scratch.cells.clear();
-        scratch.cells.extend(scratch.below.iter().map(|&below| Ruler::step(below)));
-        for (cell, &below) in scratch.cells.iter_mut().zip(&scratch.below) {
-            *cell = self.ruler.cell_of_step(*cell, below);
-            self.lens[*cell as usize] += 1;
+        cells.clear();
+        cells.extend(below.iter().map(|&below| Ruler::step(below)));
+        let steps = self.ruler.steps();
+        for (cell, &below) in cells.iter_mut().zip(&*below) {
+            *cell = steps.cell(*cell, below);
+            lens[*cell as usize] += 1;
         }
-        let mates: u64 = self.lens.iter().map(|&len| u64::from(len) * u64::from(len)).sum();
-        (mates + CELL_COST * self.lens.len() as u64) as f32 / self.len.max(1) as f32
+        let mates: u64 = lens.iter().map(|&len| u64::from(len) * u64::from(len)).sum();
+        (mates + CELL_COST * lens.len() as u64) as f32 / self.len.max(1) as f32
     }
 
     /// Sets starts[c + 1] to the first row of cell c, with room behind every cell, and makes all rows
     /// gaps. These writes go on in one direction; those of the objects, all over the strip, would each
     /// wait for memory if the rows were not in the cache then.
-    fn lay_out_cells(&mut self) {
+    fn lay_out_cells(&mut self, lens: &[u32]) {
         self.starts.clear();
-        make_room(&mut self.starts, self.lens.len() + 1);
+        make_room(&mut self.starts, lens.len() + 1);
         self.starts.push(0);
         let mut row = 0;
-        self.starts.extend(self.lens.iter().map(|&len| {
+        self.starts.extend(lens.iter().map(|&len| {
             let start = row;
             row += len + room(len);
             start
@@ -169,8 +171,8 @@ impl Strip {
     }
 
     /// Turns the fill marks in `starts` into cell ends, behind the gaps.
-    fn close_cells(&mut self) {
-        for (end, &len) in self.starts[1..].iter_mut().zip(&self.lens) {
+    fn close_cells(&mut self, lens: &[u32]) {
+        for (end, &len) in self.starts[1..].iter_mut().zip(lens) {
             *end += room(len);
         }
     }
@@ -209,10 +211,10 @@ impl Strip {
     }
 
     /// Cells about `y` that hold `count` objects if only those rows are gaps that [`room`] left, or all
-    /// cells: so the numbers of objects, which lie elsewhere, need not be read.
+    /// cells: so no row need be read.
     #[inline]
     fn cells_around(&self, y: f32, count: usize) -> RangeInclusive<usize> {
-        let top = self.lens.len() - 1;
+        let top = self.starts.len() - 2;
         let cell = self.ruler.cell(y);
         let (mut first, mut last) = (cell, cell);
         let held = |first: usize, last: usize| {
@@ -250,12 +252,6 @@ impl Strip {
     #[inline]
     pub(super) fn cell(&self, y: f32) -> usize {
         self.ruler.cell(y)
-    }
-
-    /// Prefetches how many objects are in `cell`.
-    #[inline]
-    pub(super) fn prefetch_len(&self, cell: usize) {
-        prefetch_index(&self.lens, cell);
     }
 
     /// The first row of `cell`.
@@ -303,10 +299,9 @@ impl Strip {
     #[inline]
     pub(super) fn remove(&mut self, cell: usize, slot: Slot) {
         let row = self.find(cell, slot);
-        let last = (self.starts[cell] + self.lens[cell]) as usize - 1;
+        let last = self.first_gap(cell) - 1;
         self.rows[row] = self.rows[last];
         self.rows[last] = Row::GAP;
-        self.lens[cell] -= 1;
         self.len -= 1;
         self.uncut_for = self.uncut_for.saturating_sub(1);
     }
@@ -314,8 +309,7 @@ impl Strip {
     /// Puts an object into `cell`; says whether the strip had to be built anew for it.
     #[inline]
     pub(super) fn insert(&mut self, cell: usize, entry: Row, scratch: &mut BuildScratch) -> bool {
-        let row = self.starts[cell] + self.lens[cell];
-        if row == self.starts[cell + 1] && !self.shift_up(cell) && !self.shift_down(cell) {
+        if !self.has_gap(cell) && !self.shift_up(cell) && !self.shift_down(cell) {
             let mut entries = Vec::with_capacity(self.len + 1);
             self.gather(&mut entries);
             entries.push(entry);
@@ -324,17 +318,26 @@ impl Strip {
             self.uncut_for = uncut_for.saturating_sub(1);
             return true;
         }
-        let row = (self.starts[cell] + self.lens[cell]) as usize;
+        let row = self.first_gap(cell);
         self.rows[row] = entry;
-        self.lens[cell] += 1;
         self.len += 1;
         self.uncut_for = self.uncut_for.saturating_sub(1);
         false
     }
 
+    /// The row behind the objects of `cell`: its first gap, or its end.
+    #[inline]
+    fn first_gap(&self, cell: usize) -> usize {
+        let (start, end) = (self.starts[cell] as usize, self.starts[cell + 1] as usize);
+        // Cells have few gaps.
+        let gaps = self.rows[start..end].iter().rev().take_while(|row| row.slot == NOBODY);
+        end - gaps.count()
+    }
+
     #[inline]
     fn has_gap(&self, cell: usize) -> bool {
-        self.starts[cell] + self.lens[cell] < self.starts[cell + 1]
+        let (start, end) = (self.starts[cell] as usize, self.starts[cell + 1] as usize);
+        start < end && self.rows[end - 1].slot == NOBODY
     }
 
     fn move_row(&mut self, from: usize, to: usize) {
@@ -343,12 +346,12 @@ impl Strip {
 
     /// Opens a gap in the full `cell` by passing one object per cell up to a gap above it.
     fn shift_up(&mut self, cell: usize) -> bool {
-        let end = self.lens.len().min(cell + 1 + SHIFT_MAX);
+        let end = (self.starts.len() - 1).min(cell + 1 + SHIFT_MAX);
         let Some(gap) = (cell + 1..end).find(|&above| self.has_gap(above)) else { return false };
         for above in (cell + 1..=gap).rev() {
-            let start = self.starts[above] as usize;
-            if self.lens[above] > 0 {
-                self.move_row(start, start + self.lens[above] as usize);
+            let (start, gap) = (self.starts[above] as usize, self.first_gap(above));
+            if start < gap {
+                self.move_row(start, gap);
             }
             self.starts[above] += 1;
         }
@@ -360,11 +363,11 @@ impl Strip {
         let end = cell.saturating_sub(SHIFT_MAX);
         let Some(gap) = (end..cell).rev().find(|&below| self.has_gap(below)) else { return false };
         for above in gap + 1..=cell {
-            self.starts[above] -= 1;
-            let start = self.starts[above] as usize;
-            if self.lens[above] > 0 {
-                self.move_row(start + self.lens[above] as usize, start);
+            let (start, gap) = (self.starts[above] as usize, self.first_gap(above));
+            if start < gap {
+                self.move_row(gap - 1, start - 1);
             }
+            self.starts[above] -= 1;
         }
         true
     }
@@ -372,10 +375,10 @@ impl Strip {
     /// Panics unless the columns are as the file's head draws them; for tests.
     pub(super) fn assert_valid(&self) {
         let mut seen = 0;
-        for cell in 0..self.lens.len() {
+        for cell in 0..self.starts.len() - 1 {
             let (start, end) = (self.starts[cell] as usize, self.starts[cell + 1] as usize);
-            let filled = start + self.lens[cell] as usize;
-            assert!(start <= filled && filled <= end, "cell {cell} overflows");
+            assert!(start <= end, "cell {cell} ends before it begins");
+            let filled = start + self.rows[start..end].partition_point(|row| row.slot != NOBODY);
             for row in start..end {
                 let gap = row >= filled;
                 let entry = self.rows[row];
@@ -383,7 +386,7 @@ impl Strip {
                 assert_eq!(entry.x.is_nan(), gap, "row {row} of cell {cell}");
                 assert!(gap || self.ruler.cell(entry.y) == cell, "row {row} misplaced");
             }
-            seen += self.lens[cell] as usize;
+            seen += filled - start;
         }
         assert_eq!(seen, self.len, "count of the strip");
         assert_eq!(self.starts.last().map_or(0, |&end| end as usize), self.rows.len());

@@ -28,11 +28,14 @@ const CELL_TARGET: usize = 6;
 const CELLS_MAX: usize = (1 << 22) - 1;
 
 /// A monotone map from y to `0..cell_count`.
+///
+/// All rulers together should lie in the second-level cache, so a step is no more than a number.
 #[derive(Clone, Debug)]
 pub(super) struct Ruler {
     zones: [Zone; 3],
     height: f32,
-    steps: [Step; STEPS],
+    /// The first cell of each step, and the end of all cells.
+    firsts: [f32; STEPS + 1],
 }
 
 /// What cells a step is cut into: where h steps lie below, it is `at_zero + h · cells_per_step`,
@@ -46,16 +49,31 @@ struct Step {
 }
 
 impl Step {
-    /// The step that begins where `below` steps lie below, cut into `cells` from `first` on.
-    fn new(below: usize, first: usize, cells: usize) -> Self {
-        let (first, cells) = (first as f32, cells as f32);
+    /// The step that begins where `below` steps lie below, cut into the cells from `first` to before
+    /// `end`.
+    #[inline]
+    fn new(below: u32, first: f32, end: f32) -> Self {
+        let cells = end - first;
         // What is rounded to the nearest lies half a cell above its lower end.
         let at_zero = first - 0.5 - below as f32 * cells;
-        Self { at_zero, cells_per_step: cells, first, last: first + cells - 1.0 }
+        Self { at_zero, cells_per_step: cells, first, last: end - 1.0 }
     }
 
-    fn cells(&self) -> f32 {
-        self.last - self.first + 1.0
+    /// The cell above whose step `below` steps lie; never falls as they rise.
+    #[inline]
+    fn cell(&self, below: f32) -> u32 {
+        nearest(between(self.at_zero + below * self.cells_per_step, self.first, self.last))
+    }
+}
+
+/// All steps of a ruler, worked out; for many y.
+pub(super) struct Steps([Step; STEPS]);
+
+impl Steps {
+    /// The cell in `step` of a y under which `below` steps lie; never falls as they rise.
+    #[inline]
+    pub(super) fn cell(&self, step: u32, below: f32) -> u32 {
+        self.0[step as usize % STEPS].cell(below)
     }
 }
 
@@ -106,7 +124,7 @@ impl Default for Ruler {
         Self {
             zones: [Zone::default(); 3],
             height: f32::NAN,
-            steps: std::array::from_fn(|step| Step::new(step, step, 1)),
+            firsts: std::array::from_fn(|step| step as f32),
         }
     }
 }
@@ -132,11 +150,10 @@ impl Ruler {
             counts[Self::step(ruler.steps_below(y)) as usize] += 1;
         }
         let per_cell = CELL_TARGET.max(len / (CELLS_MAX - STEPS) + 1);
-        let mut first = 0;
-        for (below, count) in counts.into_iter().enumerate() {
-            let cells = (count / per_cell).max(1);
-            ruler.steps[below] = Step::new(below, first, cells);
-            first += cells;
+        let mut end = 0;
+        for (first, count) in ruler.firsts[1..].iter_mut().zip(counts) {
+            end += (count / per_cell).max(1);
+            *first = end as f32;
         }
         ruler
     }
@@ -150,7 +167,7 @@ impl Ruler {
     /// How many cells there are.
     #[inline]
     pub(super) fn cell_count(&self) -> usize {
-        self.steps[STEPS - 1].last as usize + 1
+        self.firsts[STEPS] as usize
     }
 
     /// How many steps lie below `y`; never falls as y rises. Plain arithmetic, for many y at once.
@@ -168,18 +185,22 @@ impl Ruler {
         nearest(between(below - 0.5, 0.0, (STEPS - 1) as f32))
     }
 
-    /// The cell of `step` above which `below` steps lie; never falls as they rise.
     #[inline]
-    pub(super) fn cell_of_step(&self, step: u32, below: f32) -> u32 {
-        let Step { at_zero, cells_per_step, first, last } = self.steps[step as usize % STEPS];
-        nearest(between(at_zero + below * cells_per_step, first, last))
+    fn work_out(&self, step: u32) -> Step {
+        let index = step as usize % STEPS;
+        Step::new(step, self.firsts[index], self.firsts[index + 1])
+    }
+
+    /// All steps.
+    pub(super) fn steps(&self) -> Steps {
+        Steps(std::array::from_fn(|step| self.work_out(step as u32)))
     }
 
     /// The cell of `y`.
     #[inline]
     pub(super) fn cell(&self, y: f32) -> usize {
         let below = self.steps_below(y);
-        self.cell_of_step(Self::step(below), below) as usize
+        self.work_out(Self::step(below)).cell(below) as usize
     }
 
     /// Prefetches what [`Ruler::cell`] reads first.
@@ -194,7 +215,7 @@ impl Ruler {
         let step = Self::step(self.steps_below(y)) as usize;
         let zone =
             usize::from(step >= ZONE_STEPS[0]) + usize::from(step >= ZONE_STEPS[0] + ZONE_STEPS[1]);
-        self.zones[zone].y_per_step / self.steps[step].cells()
+        self.zones[zone].y_per_step / (self.firsts[step + 1] - self.firsts[step])
     }
 }
 
