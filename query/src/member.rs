@@ -46,13 +46,16 @@ pub(crate) fn keep_first(members: &mut Vec<Member>, k: usize, names: &ObjectName
 /// The most members that are ordered by counting ranks: n² comparisons, none of them a branch.
 const RANKED_MAX: usize = 40;
 
+/// Keys that are compared together; more of them are made up by infinite ones.
+const LANES: usize = 8;
+
 /// [`keep_first`] for few members, no two of which have one key; says no if two have.
 #[inline]
 fn keep_first_by_rank(members: &mut Vec<Member>, k: usize) -> bool {
     let mut keys = [f64::INFINITY; RANKED_MAX];
     let mut ranked = [Member { key: 0.0, slot: Slot(0) }; RANKED_MAX];
-    let keys = &mut keys[..members.len()];
     keys.iter_mut().zip(members.iter()).for_each(|(key, member)| *key = member.key);
+    let keys = &keys[..members.len().next_multiple_of(LANES)];
     let mut rank_sum = 0;
     for member in members.iter() {
         let rank = rank(keys, member.key);

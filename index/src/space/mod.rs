@@ -153,6 +153,10 @@ pub trait Space: Copy + Default + std::fmt::Debug + Send + Sync + 'static {
     /// [`Space::distance`] where the bound itself matters.
     fn key_within(distance: f64) -> f64;
 
+    /// Roughly the key within which lies a disc about the probe of this `area`, in square units of x
+    /// and y. For estimates: it takes the space to be flat.
+    fn key_of_area(probe: &Self::Probe, area: f64) -> f64;
+
     /// How far `x` is from the vertical line at `border`, in units of x; a border at infinity stands
     /// for the end of the space.
     fn gap_x(x: f64, border: f64) -> f64;

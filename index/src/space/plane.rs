@@ -78,6 +78,11 @@ impl Space for Plane {
     }
 
     #[inline]
+    fn key_of_area(_: &Coord, area: f64) -> f64 {
+        area * std::f64::consts::FRAC_1_PI
+    }
+
+    #[inline]
     fn gap_x(x: f64, border: f64) -> f64 {
         (x - border).abs()
     }

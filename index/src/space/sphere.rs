@@ -195,6 +195,13 @@ impl Space for Sphere {
     }
 
     #[inline]
+    fn key_of_area(probe: &SphereProbe, area: f64) -> f64 {
+        // A degree of longitude is cos φ degrees long; the key is a quarter of the squared angle.
+        let square = area * std::f64::consts::FRAC_1_PI * probe.cos_lat;
+        square * (1f64.to_radians() * 0.5).powi(2)
+    }
+
+    #[inline]
     fn gap_x(x: f64, border: f64) -> f64 {
         longitude_gap(x, border.clamp(-180.0, 180.0))
     }

@@ -288,6 +288,15 @@ impl StripIndex {
         [first, second]
     }
 
+    /// How many objects lie in a square unit of x and y about a place in `strip`, roughly, judging by
+    /// its cells; looks at no object. Zero in strips without end.
+    #[inline]
+    #[must_use]
+    pub fn density(&self, strip: usize, y: f64) -> f64 {
+        let borders = self.strip_borders(strip);
+        f64::from(self.strips[strip].density(y as f32) / (borders.end - borders.start))
+    }
+
     /// How long a stretch of y about `y` holds `count` objects of `strip`, roughly; looks at no object.
     #[inline]
     #[must_use]

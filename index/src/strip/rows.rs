@@ -196,6 +196,13 @@ impl Strip {
         &self.rows[self.starts[first] as usize..self.starts[end] as usize]
     }
 
+    /// How many objects there are per unit of y about `y`, if the cell of `y` holds as many as cells do
+    /// in the mean.
+    #[inline]
+    pub(super) fn density(&self, y: f32) -> f32 {
+        self.len as f32 / ((self.starts.len() - 1) as f32 * self.ruler.cell_height(y))
+    }
+
     /// How long a stretch of y about `y` holds `count` objects, if all its cells are as high as
     /// that of `y`.
     #[inline]
