@@ -8,7 +8,8 @@
 //!
 //! What lies in a disc is all that is nearer than its border, so where it holds k objects one round
 //! is enough. Else round 1 looks at real objects, so the true k-th neighbour is no farther than r, and
-//! round 2 misses none. A caller that knows a radius already skips round 1. Never a third round.
+//! round 2 misses none; where the disc is wide, the nearest strips come first and it shrinks with what
+//! they hold. A caller that knows a radius already skips round 1. Never a third round.
 //! (Z. Yu et al., TKDE 2015, the DKNN algorithm; the first look is ours.)
 
 use std::ops::Range;
@@ -77,6 +78,9 @@ const DEVIATIONS: f64 = 2.0;
 const LOOK_ROWS_MIN: f64 = 64.0;
 const LOOK_ROWS: f64 = 6.0;
 
+/// Candidates, beside twice as many as are wanted, after which a wide disc shrinks.
+const SETTLE_MIN: usize = 32;
+
 /// Objects that round 1 looks at, for each neighbour wanted: the box around a disc is a little
 /// larger than the disc.
 const ROUND_1_SURPLUS: f64 = 1.3;
@@ -100,7 +104,66 @@ impl<S: Space> Searcher<S> {
         }
         // If it looked in vain, that was part of round 1.
         let key = if k == 0 { 0.0 } else { self.radius(index, at, &probe, k, except) };
-        self.knn_within(index, names, &probe, S::window(&probe, key), key, k, except)
+        let window = S::window(&probe, key);
+        let strips = index.strips_in(&window);
+        if strips.iter().map(ExactSizeIterator::len).sum::<usize>() <= STRIPS_AHEAD {
+            return self.knn_within(index, names, &probe, window, key, k, except);
+        }
+        self.collect_outwards(index, names, at, &probe, key, k, except);
+        self.keep_first(k, names);
+        self.cost
+    }
+
+    /// Round 2 where the disc meets many strips: the nearest strips first, and the disc shrinks with
+    /// what is found. From far away a disc that holds `k` objects of a crowd holds most of it.
+    #[allow(clippy::too_many_arguments, reason = "one call, arguments of all types")]
+    fn collect_outwards(
+        &mut self,
+        index: &StripIndex,
+        names: &ObjectNames,
+        at: Coord,
+        probe: &S::Probe,
+        mut key: f64,
+        k: usize,
+        except: Option<Slot>,
+    ) {
+        let mut window = S::window(probe, key);
+        let mut sieve = S::sieve(probe, &window, key);
+        let mut strips = index.strips_in(&window);
+        let gap = |strip: usize| {
+            let borders = index.strip_borders(strip);
+            if borders.contains(&(at.x as f32)) {
+                return 0.0;
+            }
+            let [start, end] = [borders.start, borders.end].map(f64::from);
+            S::gap_x(at.x, start).min(S::gap_x(at.x, end))
+        };
+        let mut outwards: Vec<(f64, usize)> =
+            strips.clone().into_iter().flatten().map(|strip| (gap(strip), strip)).collect();
+        outwards.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
+        self.cost.rounds += 1;
+        self.candidates.clear();
+        for (_, strip) in outwards {
+            if !strips.iter().any(|met| met.contains(&strip)) {
+                continue;
+            }
+            self.cost.strips += 1;
+            push_passing(index, index.rows(strip, window.y), &sieve, &mut self.candidates);
+            if self.candidates.len() < k.saturating_mul(2).saturating_add(SETTLE_MIN) {
+                continue;
+            }
+            self.measure(index, probe, 0..self.candidates.len(), key, except);
+            self.keep_first(k, names);
+            self.candidates.clear();
+            self.candidates.extend(self.found.iter().map(|member| member.slot));
+            if let Some(last) = k.checked_sub(1).and_then(|last| self.found.get(last)) {
+                key = last.key;
+                window = S::window(probe, key);
+                sieve = S::sieve(probe, &window, key);
+                strips = index.strips_in(&window);
+            }
+        }
+        self.measure(index, probe, 0..self.candidates.len(), key, except);
     }
 
     /// Round 1 as it mostly ends: collects the objects in a disc that should hold a few more than `k`,
@@ -375,121 +438,5 @@ fn square_width(index: &StripIndex, home: usize, y: f64, wanted: usize) -> usize
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A strip of 2 000 objects, and of the same with most gone one by one.
-    #[test]
-    fn few_objects_are_looked_at_and_a_strip_that_was_thinned_out_is_searched_well() {
-        use dunlin_index::{Occupancy, Plane};
-        let mut names = ObjectNames::default();
-        let slots: Vec<_> = (0..2_000).map(|object| names.intern(&object.to_string())).collect();
-        let mut index = StripIndex::with_occupancy(Occupancy::new(2, 4_000).expect("legal"));
-        let at = |slot: usize| Coord { x: (slot * 7 % 20) as f64 * 0.01, y: slot as f64 };
-        index.apply(&slots, &(0..2_000).map(at).collect::<Vec<_>>());
-        let mut searcher = Searcher::<dunlin_index::Plane>::default();
-        let cost = searcher.knn(&index, &names, at(1_000), 10, None);
-        assert!(cost.evaluations <= 80, "{cost:?}");
-        let gone: Vec<_> = slots.iter().copied().filter(|slot| slot.0 % 40 != 0).collect();
-        gone.chunks(100).for_each(|gone| index.remove(gone));
-        for place in [0, 1_000, 1_999] {
-            let cost = searcher.knn(&index, &names, at(place), 10, None);
-            assert!(cost.rounds <= 2 && cost.evaluations <= 300, "{cost:?}");
-            let mut all: Vec<f64> =
-                (0..2_000).step_by(40).map(|it| Plane::key(&at(place), at(it))).collect();
-            all.sort_by(f64::total_cmp);
-            let found: Vec<f64> = searcher.found().iter().map(|member| member.key).collect();
-            assert_eq!(found, all[..10]);
-        }
-    }
-
-    /// What is found about `at`, which must be right, and what it cost.
-    fn found<S: Space>(index: &StripIndex, names: &ObjectNames, at: Coord) -> SearchCost {
-        let mut searcher = Searcher::<S>::default();
-        let probe = S::probe(at);
-        let slots = (0..).map(Slot);
-        let keys = index.positions().iter().map(|&at| S::key(&probe, at));
-        let mut all: Vec<_> = keys.zip(slots).map(|(key, slot)| Member { key, slot }).collect();
-        all.sort_by(|a, b| a.compare(b, names));
-        for k in 1..20 {
-            let cost = searcher.knn(index, names, at, k, Some(all[0].slot));
-            assert_eq!(searcher.found(), &all[1..=k], "{k} about {at:?}, but one");
-            assert!(cost.rounds <= 2, "{cost:?}");
-        }
-        let cost = searcher.knn(index, names, at, 10, None);
-        assert_eq!(searcher.found(), &all[..10], "about {at:?}");
-        cost
-    }
-
-    fn one_round_where_objects_lie_evenly<S: Space>() {
-        let mut names = ObjectNames::default();
-        let slots: Vec<_> = (0..10_000).map(|object| names.intern(&object.to_string())).collect();
-        let mut index = StripIndex::default();
-        // Three of four lie evenly on 30 by 30, one of four in a crowd in the middle of that.
-        let place = |number: u64| Coord { x: scattered(2 * number), y: scattered(2 * number + 1) };
-        let at = |slot: &Slot| match place(slot.0.into()) {
-            Coord { x, y } if slot.0.is_multiple_of(4) => (15.0 + 0.3 * x, 55.0 + 0.3 * y).into(),
-            Coord { x, y } => (30.0 * x, 40.0 + 30.0 * y).into(),
-        };
-        index.apply(&slots, &slots.iter().map(at).collect::<Vec<_>>());
-        let places = (20_000..20_400).map(place);
-        let places = places.map(|Coord { x, y }| (4.0 + 22.0 * x, 44.0 + 22.0 * y).into());
-        let costs: Vec<_> = places.map(|place| found::<S>(&index, &names, place)).collect();
-        let in_one = costs.iter().filter(|cost| cost.rounds == 1).count();
-        assert!((340..400).contains(&in_one), "{in_one} of 400 in one round");
-        assert!(costs.iter().all(|cost| cost.rounds <= 2), "{costs:?}");
-        // In a strip without end nothing is known of the density.
-        assert_eq!(found::<S>(&index, &names, (60.0, 55.1).into()).rounds, 2);
-    }
-
-    /// Many objects on one meridian, which no border can cut, and few beside it: a disc that holds few
-    /// of these holds many of those.
-    #[test]
-    fn a_crowd_beside_the_place_is_not_all_looked_at() {
-        let mut names = ObjectNames::default();
-        let slots: Vec<_> = (0..10_000).map(|object| names.intern(&object.to_string())).collect();
-        let at = |slot: &Slot| match (slot.0 % 2, scattered(2 * u64::from(slot.0))) {
-            (0, y) => Coord { x: 15.0, y: 50.0 + y },
-            (_, x) => Coord { x: 30.0 * x, y: 100.0 * scattered(2 * u64::from(slot.0) + 1) },
-        };
-        let mut index = StripIndex::default();
-        index.apply(&slots, &slots.iter().map(at).collect::<Vec<_>>());
-        for x in [14.8, 14.9, 15.1, 15.2] {
-            let cost = found::<dunlin_index::Plane>(&index, &names, Coord { x, y: 50.5 });
-            assert!(cost.evaluations <= 100, "{cost:?} about {x}");
-        }
-    }
-
-    /// Numbers in 0..1 in no order.
-    fn scattered(number: u64) -> f64 {
-        let bits = (number + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let bits = (bits ^ (bits >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        ((bits ^ (bits >> 32)) >> 11) as f64 / (1u64 << 53) as f64
-    }
-
-    #[test]
-    fn where_objects_lie_evenly_one_round_is_enough() {
-        one_round_where_objects_lie_evenly::<dunlin_index::Plane>();
-        one_round_where_objects_lie_evenly::<dunlin_index::Sphere>();
-    }
-
-    #[test]
-    fn every_stretch_is_scanned_once_and_in_order() {
-        let row = |slot| Row { x: 0.0, y: 0.0, slot: Slot(slot) };
-        let rows: Vec<Row> = (0..200).map(row).collect();
-        for stretch_count in 0..3 * STRIPS_AHEAD {
-            // Lengths of 0 to 6 rows; some stretches are empty.
-            let ends = (0..=stretch_count).map(|end| (0..end).map(|i| i * 5 % 7).sum::<usize>());
-            let ends: Vec<usize> = ends.collect();
-            let stretches: Vec<&[Row]> =
-                ends.windows(2).map(|ends| &rows[ends[0]..ends[1]]).collect();
-            let (mut seen, mut scans) = (Vec::new(), 0);
-            scan_ahead(stretches.iter().copied(), |rows| {
-                seen.extend_from_slice(rows);
-                scans += 1;
-            });
-            assert_eq!(scans, stretch_count);
-            assert_eq!(seen, rows[..ends[stretch_count]], "{stretch_count} stretches");
-        }
-    }
-}
+#[path = "dknn_tests.rs"]
+mod tests;
