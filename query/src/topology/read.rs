@@ -294,10 +294,13 @@ impl<'a, S: Space> Reader<'a, S> {
                 continue;
             }
             let (index, names) = self.parts(shard);
-            searcher.begin();
-            let radius = searcher.radius(index, at, &probe, k, except).min(bound);
-            let window = S::window(&probe, radius);
-            searcher.knn_within(index, names, &probe, window, radius, k, except);
+            if bound == f64::INFINITY {
+                searcher.knn(index, names, at, k, except);
+            } else {
+                let radius = searcher.radius(index, at, &probe, k, except).min(bound);
+                let window = S::window(&probe, radius);
+                searcher.knn_within(index, names, &probe, window, radius, k, except);
+            }
             let members = searcher.found().iter();
             found.extend(members.map(|it| Found { key: it.key, shard, slot: it.slot }));
             if found.len() >= k {
