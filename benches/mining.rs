@@ -25,7 +25,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const RUNS: usize = 3;
 const SEED: u64 = 7;
-const EPOCH_MS: i64 = 60_000;
+const EPOCH_MS: i64 = 300_000;
 const HOUR_MS: i64 = 3_600_000;
 
 /// The question to the city: ξ 60 s, τ 30 min, θ 3.

@@ -20,7 +20,7 @@ use crate::share::Share;
 use crate::span::Span;
 
 /// About so many arrivals are mined in one go.
-const ARRIVALS: usize = 16384;
+const ARRIVALS: usize = 32768;
 /// So many reports of one time are put in order as they are.
 const FEW: usize = 20;
 /// Events that are stored in one go.

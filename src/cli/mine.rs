@@ -36,7 +36,7 @@ const EXAMPLE: &str = "Example:
 const CELL_MIN: f64 = 1e-3;
 const CELL_MAX: f64 = 1e9;
 /// How much event time is mined at once; nothing that is told depends on it.
-const EPOCH_MS: i64 = 60_000;
+const EPOCH_MS: i64 = 300_000;
 
 /// Find sets of objects that turn up together in several streams.
 #[derive(Debug, Args)]
