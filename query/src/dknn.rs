@@ -54,6 +54,8 @@ pub struct Searcher<S: Space> {
     found: Vec<Member>,
     candidates: Vec<Slot>,
     bounds: Vec<f64>,
+    /// How far strips are from the point of a wide disc, and which.
+    outwards: Vec<(f64, usize)>,
     cost: SearchCost,
     space: std::marker::PhantomData<S>,
 }
@@ -64,6 +66,7 @@ impl<S: Space> Default for Searcher<S> {
             found: Vec::new(),
             candidates: Vec::new(),
             bounds: Vec::new(),
+            outwards: Vec::new(),
             cost: SearchCost::default(),
             space: std::marker::PhantomData,
         }
@@ -106,7 +109,7 @@ impl<S: Space> Searcher<S> {
         let key = if k == 0 { 0.0 } else { self.radius(index, at, &probe, k, except) };
         let window = S::window(&probe, key);
         let strips = index.strips_in(&window);
-        if strips.iter().map(ExactSizeIterator::len).sum::<usize>() <= STRIPS_AHEAD {
+        if count_of(&strips) <= STRIPS_AHEAD {
             return self.knn_within(index, names, &probe, window, key, k, except);
         }
         self.collect_outwards(index, names, at, &probe, key, k, except);
@@ -138,12 +141,13 @@ impl<S: Space> Searcher<S> {
             let [start, end] = [borders.start, borders.end].map(f64::from);
             S::gap_x(at.x, start).min(S::gap_x(at.x, end))
         };
-        let mut outwards: Vec<(f64, usize)> =
-            strips.clone().into_iter().flatten().map(|strip| (gap(strip), strip)).collect();
+        let mut outwards = std::mem::take(&mut self.outwards);
+        outwards.clear();
+        outwards.extend(strips.clone().into_iter().flatten().map(|strip| (gap(strip), strip)));
         outwards.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
         self.cost.rounds += 1;
         self.candidates.clear();
-        for (_, strip) in outwards {
+        for &(_, strip) in &outwards {
             if !strips.iter().any(|met| met.contains(&strip)) {
                 continue;
             }
@@ -163,6 +167,7 @@ impl<S: Space> Searcher<S> {
                 strips = index.strips_in(&window);
             }
         }
+        self.outwards = outwards;
         self.measure(index, probe, 0..self.candidates.len(), key, except);
     }
 
@@ -184,7 +189,7 @@ impl<S: Space> Searcher<S> {
         }
         let window = S::window(probe, key);
         let strips = index.strips_in(&window);
-        let count: usize = strips.iter().map(ExactSizeIterator::len).sum();
+        let count = count_of(&strips);
         if count > STRIPS_AHEAD {
             return false;
         }
@@ -328,7 +333,7 @@ impl<S: Space> Searcher<S> {
         let first = self.candidates.len();
         self.cost.rounds += 1;
         let strips = index.strips_in(window);
-        self.cost.strips += strips.iter().map(|strips| strips.len() as u32).sum::<u32>();
+        self.cost.strips += count_of(&strips) as u32;
         let rows = strips.into_iter().flatten().map(|strip| index.rows(strip, window.y));
         scan_ahead(rows, |rows| push_passing(index, rows, sieve, &mut self.candidates));
         first..self.candidates.len()
@@ -360,6 +365,12 @@ impl<S: Space> Searcher<S> {
         }
         self.found.truncate(len);
     }
+}
+
+/// How many strips there are in ranges of strips.
+#[inline]
+fn count_of(strips: &[Range<usize>; 2]) -> usize {
+    strips.iter().map(ExactSizeIterator::len).sum()
 }
 
 /// Strips whose rows are prefetched together; who looks at more is not waiting for memory.

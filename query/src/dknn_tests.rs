@@ -62,6 +62,9 @@ fn one_round_where_objects_lie_evenly<S: Space>() {
     let in_one = costs.iter().filter(|cost| cost.rounds == 1).count();
     assert!((340..400).contains(&in_one), "{in_one} of 400 in one round");
     assert!(costs.iter().all(|cost| cost.rounds <= 2), "{costs:?}");
+    let in_one = costs.iter().filter(|cost| cost.rounds == 1).map(|cost| cost.evaluations);
+    let (sum, count) = in_one.fold((0, 0), |(sum, count), it| (sum + it, count + 1));
+    assert!(sum <= 26 * count, "{sum} distances in {count} discs of about 20 objects");
     // In a strip without end nothing is known of the density.
     assert_eq!(found::<S>(&index, &names, (60.0, 55.1).into()).rounds, 2);
 }
